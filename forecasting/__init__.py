@@ -1,0 +1,1 @@
+"""What is believed: features, the BiRNN, training, walk-forward scoring, losses and calibration."""

@@ -1,0 +1,1 @@
+"""What is trusted: immutable versions, manifests and the champion pointer."""

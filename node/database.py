@@ -1,0 +1,106 @@
+"""One database for candles, ledger and heartbeats: a SQLite file by default, anything SQLAlchemy speaks otherwise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Engine, MetaData, String, Table, Text, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from node.errors import ConfigError
+
+metadata = MetaData()
+
+_heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("process", String(32), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+
+def open_database(url: str) -> Engine:
+    """Engine for `url`. SQLite is opened so that many processes read while one writes; ConfigError if it cannot be."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(f"DATABASE_URL {url!r} is not a database URL", hint="The default is sqlite:///data/node.db") from None
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the folder of {parsed.database} cannot be made: {error.strerror}", hint="Check its rights."
+            ) from None
+    engine = create_engine(parsed, connect_args={"timeout": 15})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: object) -> None:
+        # WAL: readers never wait for the writer. NORMAL survives a killed process; only a power cut can lose
+        # the last commits, and candles are fetched again.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA busy_timeout=15000")
+
+    return engine
+
+
+def create_tables(engine: Engine, *tables: Table) -> None:
+    """Create what is missing; two processes may do so at the same moment."""
+    with engine.begin() as connection:
+        for table in tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def upsert_statement(engine: Engine, table: Table, keys: list[str], columns: list[str]) -> Any:
+    """INSERT that replaces `columns` of the row with the same `keys`; ConfigError for a database without one."""
+    dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    insert = dialects.get(engine.dialect.name)
+    if insert is None:
+        raise ConfigError(f"{engine.dialect.name} databases are not supported", hint="Use SQLite or PostgreSQL.")
+    statement = insert(table)
+    if not columns:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_={name: statement.excluded[name] for name in columns})
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a process last said of itself."""
+
+    process: str
+    at_ms: int
+    body: dict[str, Any]
+
+
+class Heartbeats:
+    """One row per process, replaced at every beat."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        create_tables(engine, _heartbeats)
+
+    def beat(self, process: str, at_ms: int, body: dict[str, Any]) -> None:
+        """Say that `process` is alive and what it is doing."""
+        statement = upsert_statement(self._engine, _heartbeats, ["process"], ["at_ms", "body"])
+        with self._engine.begin() as connection:
+            connection.execute(statement, {"process": process, "at_ms": at_ms, "body": json.dumps(body)})
+
+    def last(self, process: str) -> Heartbeat | None:
+        """The newest beat of `process`, or None if it has never run or the database cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                row = connection.execute(select(_heartbeats).where(_heartbeats.c.process == process)).first()
+        except OperationalError:
+            return None
+        return Heartbeat(row.process, row.at_ms, json.loads(row.body)) if row else None

@@ -1,0 +1,69 @@
+"""Where things are on this machine: environment variables, and a `.env` file beside config.json.
+
+`.env.example` lists every variable with its default; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from node.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """One field per variable; the variable is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    config_file: Path = Field(Path("config.json"), description="The node's configuration.")
+    database_url: str = Field("sqlite:///data/node.db", description="Candles and ledger; any SQLAlchemy URL.")
+    model_store: Path = Field(Path("model_store/checkpoints"), description="Folder of the published models.")
+
+    exchange_urls: str = Field(
+        "https://data-api.binance.vision,https://api.binance.com,https://api.binance.us",
+        description="Bases of the exchange's REST API, in the order in which they are tried.",
+    )
+
+    inference_url: str = Field("http://localhost:8000", description="Where the worker finds this node's inference service.")
+    inference_host: str = Field("127.0.0.1", description="Address inference listens on.")
+    inference_port: int = Field(8000, ge=1, le=65535, description="Port of inference.")
+    status_host: str = Field("127.0.0.1", description="Address on which updater and worker show health and metrics.")
+    updater_port: int = Field(8001, ge=1, le=65535, description="Port of the updater's health and metrics.")
+    worker_port: int = Field(8002, ge=1, le=65535, description="Port of the worker's health and metrics.")
+
+    allora_mnemonic_file: Path | None = Field(None, description="File with the wallet's mnemonic; wins over config.json.")
+    allora_api_key: SecretStr | None = Field(None, description="Key for the network's API and the testnet faucet.")
+    chain_grpc_url: str | None = Field(None, description="The chain's gRPC node. Default: the network's own.")
+    chain_websocket_url: str | None = Field(None, description="The chain's websocket. Default: the network's own.")
+    chain_id: str | None = Field(None, description="The chain's name. Default: the network's own.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important events shown.")
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: coloured on a terminal, else plain lines.")
+
+    @field_validator("exchange_urls")
+    @classmethod
+    def _urls_are_http(cls, value: str) -> str:
+        urls = [url.strip() for url in value.split(",") if url.strip()]
+        if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+            raise ValueError("give one or more http(s) URLs, separated by commas")
+        return value
+
+    @property
+    def exchange_bases(self) -> tuple[str, ...]:
+        """The exchange's bases in the order in which they are tried, without trailing slash."""
+        return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
+
+
+def load_settings() -> Settings:
+    """Read the environment; ConfigError naming the variable for anything wrong with it."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, d['loc'])).upper()}: {d['msg'].removeprefix('Value error, ')}" for d in error.errors()]
+        raise ConfigError("\n".join(lines), hint="Every variable stands in .env.example.") from None

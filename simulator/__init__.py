@@ -1,0 +1,1 @@
+"""A Binance-compatible exchange and an Allora-compatible chain on loopback."""

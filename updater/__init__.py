@@ -1,0 +1,1 @@
+"""The process that keeps candles fresh and lets new models challenge the champions."""

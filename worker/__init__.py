@@ -1,0 +1,1 @@
+"""The process that submits: one wallet, every topic of config.json."""
