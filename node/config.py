@@ -291,5 +291,8 @@ def config_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Allora worker node: config.json"
     for part in _walk(schema):
-        part.pop("title", None) if part is not schema and not isinstance(part.get("title"), dict) else None
+        if part is not schema and isinstance(part.get("title"), str):
+            del part["title"]  # pydantic repeats the key's name there
+        if isinstance(part.get("default"), dict) and part["default"].keys() == {"ms"}:
+            part["default"] = str(Duration(part["default"]["ms"]))
     return schema

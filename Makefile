@@ -1,0 +1,49 @@
+# Every command of the node. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := serving,training,worker,simulator,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test lint bench lock clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+install: $(VENV)/.installed ## install what is missing into .venv
+
+$(VENV)/.installed: pyproject.toml requirements.txt deploy/install-torch.sh
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "error: $(PYTHON) must be Python 3.11, 3.12 or 3.13; name another with make PYTHON=…" >&2; exit 1; }
+	@echo "installing into $(VENV), once; this takes a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@deploy/install-torch.sh $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: install ## run the whole node offline: simulated exchange and chain (DEMO_SECONDS=90 ends it, CANDLES=DIR replays a record)
+	@exec $(BIN)/python -m simulator.demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS)) $(if $(CANDLES),--candles $(CANDLES))
+
+run: install ## run the node against Binance, without Docker
+	@$(BIN)/allora-node config check
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start updater inference worker
+
+test: lint ## lint, types, layers and the whole test suite, offline
+	@$(BIN)/python -m pytest
+
+lint: install ## style, types and the direction of imports
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timings --quiet 2>/dev/null || $(BIN)/lint-imports
+
+bench: install ## benchmarks, each with its yardstick in the same run
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: install ## write requirements.txt anew from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade --all-extras --no-header --annotation-style line pyproject.toml | sed 's/+cpu//' > requirements.txt.new
+	@mv requirements.txt.new requirements.txt
+
+clean: ## remove what the commands above made, but neither data nor models
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

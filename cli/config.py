@@ -1,0 +1,48 @@
+"""`allora-node config`: check config.json, and print its schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from node.config import config_schema, load_config
+from node.settings import load_settings
+
+app = typer.Typer(help="Check config.json, or print its schema.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="The file to check. Default: CONFIG_FILE, or config.json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the topics as JSON.")] = False,
+) -> None:
+    """Say what is wrong with config.json, or list the topics it asks for. Exit code 2 if it is wrong."""
+    settings = load_settings()
+    path = file or settings.config_file
+    config = load_config(path)
+    topics = config.topics(settings.inference_url)
+    if as_json:
+        rows = [
+            {"topic_id": t.id, "token": t.token, "target": t.cell.target.value, "horizon": str(t.cell.horizon), "model": t.model}
+            for t in topics
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(title=f"{path}: {config.network}, {'submitting' if config.wallet.submit_tx else 'dry run'}")
+    for name in ("topic", "token", "target", "horizon", "candles", "model", "loss"):
+        table.add_column(name)
+    for t in topics:
+        cell = t.cell
+        table.add_row(str(t.id), cell.token, cell.target.value, str(cell.horizon), cell.interval.value, t.model, t.loss)
+    Console().print(table)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of config.json, as docs/config.schema.json holds it."""
+    typer.echo(json.dumps(config_schema(), indent=2))

@@ -1,0 +1,46 @@
+"""`allora-node`: the operator's command. Every group of commands has a file of its own in this folder."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import config, models
+from node.errors import ConfigError, NodeError
+from node.start import EXIT_BAD_CONFIG
+
+app = typer.Typer(
+    help="An Allora worker node: fresh candles, forecasts that earn their place, submissions in time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(config.app, name="config")
+app.add_typer(models.app, name="models")
+
+
+@app.callback()
+def _root(debug: bool = typer.Option(False, "--debug", help="Show the whole traceback of an error.")) -> None:
+    global _debug  # noqa: PLW0603 -- typer hands options to callbacks, not to main()
+    _debug = debug
+
+
+_debug = False
+
+
+def main() -> None:
+    """Run the command; an error of the node is one message with a hint, never a traceback unless --debug."""
+    try:
+        app()
+    except NodeError as error:
+        if _debug:
+            raise
+        typer.secho(f"error: {error.message}", fg="red", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        sys.exit(EXIT_BAD_CONFIG if isinstance(error, ConfigError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""`allora-node models`: what the model store holds, and which version is served."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from model_store.store import ModelStore
+from rich.console import Console
+from rich.table import Table
+
+from node.clock import SystemClock
+from node.config import load_config
+from node.errors import ConfigError
+from node.settings import Settings, load_settings
+from node.topics import Cell
+
+app = typer.Typer(help="List the stored models, and choose which one is served.", no_args_is_help=True)
+
+TopicId = Annotated[int, typer.Argument(help="The topic's number in config.json.")]
+
+
+def _store(settings: Settings) -> ModelStore:
+    return ModelStore(settings.model_store, SystemClock())
+
+
+def _cell(settings: Settings, topic_id: int) -> Cell:
+    topics = load_config(settings.config_file).topics(settings.inference_url)
+    for topic in topics:
+        if topic.id == topic_id:
+            return topic.cell
+    known = ", ".join(str(topic.id) for topic in topics)
+    raise ConfigError(f"topic {topic_id} is not in {settings.config_file}", hint=f"Its topics are {known}.")
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Every version of every model, newest first, and which one is champion."""
+    store = _store(load_settings())
+    rows = []
+    for cell in store.cells():
+        champion = store.champion_version(cell)
+        for manifest in store.history(cell):
+            skill = manifest.scores.get("skill")
+            rows.append(
+                {
+                    "model": str(cell),
+                    "version": manifest.version,
+                    "champion": manifest.version == champion,
+                    "skill": skill,
+                    "reason": manifest.gate.reason,
+                }
+            )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("model", "version", "champion", "skill", "reason")
+    for row in rows:
+        mark = "champion" if row["champion"] else ""
+        table.add_row(str(row["model"]), str(row["version"]), mark, str(row["skill"]), str(row["reason"]))
+    Console().print(table if rows else "The model store is empty; the updater fills it.")
+
+
+@app.command()
+def show(topic_id: TopicId, version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None) -> None:
+    """The manifest of one version: what it was trained on, its scores, and the gate's reason."""
+    settings = load_settings()
+    cell, store = _cell(settings, topic_id), _store(settings)
+    wanted = version or store.champion_version(cell)
+    for manifest in store.history(cell):
+        if manifest.version == wanted:
+            typer.echo(manifest.model_dump_json(indent=2, exclude={"samples"}))
+            return
+    raise ConfigError(f"{cell} has no version {wanted}", hint="allora-node models list shows what there is.")
+
+
+@app.command()
+def promote(topic_id: TopicId, version: Annotated[str, typer.Argument(help="The version to serve.")]) -> None:
+    """Serve this version from now on; running processes notice within a second."""
+    settings = load_settings()
+    cell = _cell(settings, topic_id)
+    _store(settings).promote(cell, version, "promoted by the operator")
+    typer.echo(f"{cell} now serves {version}")
+
+
+@app.command()
+def rollback(topic_id: TopicId) -> None:
+    """Serve the previous champion again."""
+    settings = load_settings()
+    cell = _cell(settings, topic_id)
+    typer.echo(f"{cell} now serves {_store(settings).rollback(cell).version} again")
+
+
+@app.command()
+def prune(
+    keep: Annotated[int | None, typer.Option(help="Versions to keep of each model. Default: keepVersions.", min=1)] = None,
+) -> None:
+    """Delete all but the newest versions; the champion always stays."""
+    settings = load_settings()
+    store = _store(settings)
+    count = keep or load_config(settings.config_file).updater.keep_versions
+    removed = sum(len(store.prune(cell, count)) for cell in store.cells())
+    typer.echo(f"{removed} version{'' if removed == 1 else 's'} deleted")

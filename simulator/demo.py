@@ -1,0 +1,210 @@
+"""`make demo`: the whole node offline, on a simulated exchange and a simulated chain, in a folder that is thrown away.
+
+The processes are those of the Procfile, started by honcho as `make run` starts them; only their environment differs. At the end
+stands a table with one line per topic. Exit code 0 means that every topic was answered and had a submission accepted; topics
+for which the exchange has no candles are shown as such and not asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import requests
+import typer
+from mnemonic import Mnemonic
+from rich.console import Console
+from rich.table import Table
+
+from node.config import load_config
+from node.errors import ConfigError
+from node.settings import load_settings
+from node.start import exit_for, stop_on_signals
+from node.topics import Topic
+
+EXCHANGE_PORT = 9100
+CHAIN_PORT = 9200
+CHAIN_HTTP_PORT = 9201
+HISTORY_DAYS = 3
+MAX_EPOCHS = 8
+PROCESSES = ("exchange", "chain", "updater", "inference", "worker")
+END_SECONDS = 9.0
+"""honcho gives its processes five seconds before it kills them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the demo saw of one topic."""
+
+    topic: Topic
+    has_data: bool
+    version: str
+    skill: str
+    answer: str
+    accepted: int
+
+    @property
+    def passed(self) -> bool:
+        return not self.has_data or (bool(self.answer) and self.accepted > 0)
+
+
+def _get(url: str) -> Any:
+    """The JSON at `url`, or None while it cannot be had."""
+    try:
+        response = requests.get(url, timeout=2)
+        return response.json() if response.ok else None
+    except (requests.RequestException, ValueError):
+        return None
+
+
+def _has_data(topic: Topic) -> bool:
+    """Asked of the exchange itself, not of the node that is being shown."""
+    query = f"symbol={topic.cell.symbol}&interval={topic.cell.interval}&limit=1"
+    return _get(f"http://127.0.0.1:{EXCHANGE_PORT}/api/v3/klines?{query}") != []
+
+
+def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:
+    """Ask exchange, inference and chain how every topic is doing."""
+    served = {entry["topic_id"]: entry for entry in _get(f"{inference_url}/topics") or []}
+    ledger = _get(f"http://127.0.0.1:{CHAIN_HTTP_PORT}/ledger") or {}
+    accepted = Counter(int(entry["topic_id"]) for entry in ledger.get("submissions", []))
+    lines = []
+    for topic in topics:
+        entry = served.get(topic.id, {})
+        skill = entry.get("skill")
+        lines.append(
+            Line(
+                topic=topic,
+                has_data=_has_data(topic),
+                version=entry.get("champion") or "",
+                skill="" if skill is None else f"{skill:+.4f}",
+                answer=str(entry["answer"]) if entry.get("ready") else "",
+                accepted=accepted[topic.id],
+            )
+        )
+    return lines
+
+
+def show(lines: list[Line], console: Console) -> None:
+    """Print the table, one line per topic."""
+    table = Table(title="the demo's topics")
+    for name in ("topic", "token", "target", "horizon", "champion", "skill", "answer"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("accepted", justify="right")
+    for line in lines:
+        cell = line.topic.cell
+        start = (str(line.topic.id), cell.token, cell.target.value, str(cell.horizon))
+        if line.has_data:
+            table.add_row(*start, line.version or "none", line.skill, line.answer or "none", str(line.accepted))
+        else:
+            table.add_row(*start, f"no {cell.interval} candles", "", "no data", str(line.accepted))
+    console.print(table)
+
+
+def _prepare(folder: Path, candles: Path | None, inference_port: int) -> dict[str, str]:
+    """Write the demo's config and wallet into `folder`; the environment of its processes."""
+    root = load_settings().config_file
+    content = json.loads(root.read_text(encoding="utf-8"))
+    content["wallet"] = {"submitTx": True}
+    content["updater"] = {"historyDays": HISTORY_DAYS, "maxEpochs": MAX_EPOCHS}
+    config = folder / "config.json"
+    config.write_text(json.dumps(content), encoding="utf-8")
+    mnemonic = folder / "mnemonic"
+    mnemonic.touch(mode=0o600)
+    mnemonic.write_text(Mnemonic("english").generate(), encoding="utf-8")
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "CONFIG_FILE": str(config),
+        "DATABASE_URL": f"sqlite:///{folder}/node.db",
+        "MODEL_STORE": str(folder / "checkpoints"),
+        "EXCHANGE_URLS": f"http://127.0.0.1:{EXCHANGE_PORT}",
+        "INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
+        "ALLORA_MNEMONIC_FILE": str(mnemonic),
+        "CHAIN_GRPC_URL": f"grpc+http://127.0.0.1:{CHAIN_PORT}",
+        "CHAIN_WEBSOCKET_URL": f"ws://127.0.0.1:{CHAIN_HTTP_PORT}/websocket",
+        "CHAIN_ID": "localnet",
+        "CANDLES": str(candles.resolve()) if candles else "",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _check_ports(ports: list[int]) -> None:
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                hint = "Is another node or demo running? End it first."
+                raise ConfigError(f"port {port} is in use", hint=hint) from None
+
+
+def _end(honcho: subprocess.Popen[bytes]) -> None:
+    honcho.send_signal(signal.SIGTERM)
+    try:
+        honcho.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(honcho.pid, signal.SIGKILL)
+
+
+def run_demo(seconds: int | None, candles: Path | None, stop: threading.Event) -> int:
+    """Run until `seconds` have passed, `stop` is set or a process ends; the exit code."""
+    console = Console()
+    settings = load_settings()
+    topics = load_config(settings.config_file).topics(settings.inference_url)
+    if candles is not None and not candles.is_dir():
+        raise ConfigError(f"{candles} is not a folder", hint="CANDLES names a folder of Parquet files with recorded candles.")
+    _check_ports([EXCHANGE_PORT, CHAIN_PORT, CHAIN_HTTP_PORT, settings.inference_port, settings.updater_port, settings.worker_port])
+    folder = Path(tempfile.mkdtemp(prefix="allora-demo-"))
+    inference_url = f"http://127.0.0.1:{settings.inference_port}"
+    console.print(f"The demo runs {f'for {seconds} seconds' if seconds else 'until Ctrl-C'}; answers are at {inference_url}/topics")
+    try:
+        environment = _prepare(folder, candles, settings.inference_port)
+        command = [sys.executable, "-m", "honcho", "start", *PROCESSES]
+        honcho = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)
+        waited = 0.0
+        while honcho.poll() is None and not stop.is_set() and (seconds is None or waited < seconds):
+            stop.wait(0.5)
+            waited += 0.5
+        died = honcho.poll() is not None
+        lines = observe(topics, inference_url)
+        if not died:
+            _end(honcho)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    show(lines, console)
+    if died:
+        console.print("[red]A process of the node ended by itself; its last lines are above.[/red]")
+        return 1
+    failed = [str(line.topic) for line in lines if not line.passed]
+    if failed:
+        console.print(f"Without an answer or an accepted submission: {', '.join(failed)}")
+    interrupted = seconds is None
+    return 0 if interrupted or not failed else 1
+
+
+def main(
+    seconds: Annotated[int | None, typer.Option(help="End by itself after this many seconds.", min=1)] = None,
+    candles: Annotated[Path | None, typer.Option(help="Folder of recorded candles to replay, re-dated to now.")] = None,
+) -> None:
+    """Run the whole node offline, on a simulated exchange and chain."""
+    try:
+        code = run_demo(seconds, candles, stop_on_signals())
+    except ConfigError as error:
+        exit_for(error)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,165 @@
+"""config.json: what is accepted, what is refused, and how clearly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from node.catalogue import CATALOGUE
+from node.config import Config, ConfigFile, load_config, parse_config
+from node.durations import Duration, Interval
+from node.errors import ConfigError
+from node.topics import Cell, Target, check_horizon
+
+ROOT = Path(__file__).parents[2]
+
+
+def config_text(*entries: dict[str, Any], **sections: Any) -> str:
+    return json.dumps({"worker": list(entries) or [{"topicId": 1}], **sections})
+
+
+def test_the_root_config_runs_the_six_topics_in_dry_run() -> None:
+    config = load_config(ROOT / "config.json")
+    cells = [str(topic.cell) for topic in config.topics("http://localhost:8000")]
+    assert cells == ["ETH/price-10m", "BTC/price-10m", "SOL/price-5m", "BNB/price-20m", "ARB/price-20m", "BTC/price-24h"]
+    assert config.network == "testnet"
+    assert config.wallet.submit_tx is False
+
+
+def test_a_topic_number_alone_is_filled_in_from_the_catalogue_of_the_network() -> None:
+    on_testnet, on_mainnet = (
+        parse_config(config_text({"topicId": 9}, network=network)).topics("http://x")[0] for network in ("testnet", "mainnet")
+    )
+    assert (str(on_testnet.cell), on_testnet.loss, on_testnet.epoch_blocks) == ("ARB/price-20m", "mse", 240)
+    assert (str(on_mainnet.cell), on_mainnet.loss, on_mainnet.epoch_blocks) == ("ETH/price-8h", "mse", 60)
+
+
+def test_the_endpoint_template_knows_the_topic_and_every_parameter() -> None:
+    parameters = {"Token": "eth", "Region": "eu", "InferenceEndpoint": "http://h/{Region}/{Token}/{TopicId}?b={BlockHeight}"}
+    topic = parse_config(config_text({"topicId": 1, "parameters": parameters})).topics("http://unused")[0]
+    assert topic.endpoint == "http://h/eu/ETH/1?b={BlockHeight}"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (config_text({"topicid": 1}), ["worker[0].topicid", "did you mean 'topicId'"]),
+        (config_text(wallet={"submittx": True}), ["wallet.submittx", "'submitTx'"]),
+        (config_text(updatr={}), ["updatr", "'updater'"]),
+        (config_text({"topicId": 1, "parameters": {"Horizn": "5m"}}), ["parameters.Horizn", "'Horizon'"]),
+        (config_text({"topicId": 1, "parameters": {"Horizon": "5x"}}), ["worker[0]", "'5x'", "10m"]),
+        (config_text({"topicId": 1, "parameters": {"Horizon": "31d"}}), ["31d", "1m to 30d"]),
+        (config_text({"topicId": 1, "parameters": {"Horizon": "90s"}}), ["90s", "whole number"]),
+        (config_text({"topicId": 1, "parameters": {"Token": "../etc"}}), ["not a token"]),
+        (config_text({"topicId": 1, "parameters": {"Model": "oracle"}}), ["'oracle'", "birnn"]),
+        (config_text({"topicId": 1, "parameters": {"InferenceEndpoint": "http://h/{Tokn}"}}), ["{Tokn}"]),
+        (config_text({"topicId": 4000}), ["4000", "Token and Target and Horizon"]),
+        (config_text({"topicId": 4}), ["retired"]),
+        (config_text({"topicId": 1}, {"topicId": 1}), ["topic 1 stands 2 times"]),
+        (config_text(updater={"retrainEvery": "a day"}), ["updater.retrainEvery", "'a day'"]),
+        (config_text(updater={"historyDays": 0}), ["updater.historyDays"]),
+        ('{"worker": []}', ["at least 1"]),
+        ('{"worker": [{"topicId": 1}', ["line 1", "column"]),
+        ("[]", ["object"]),
+        ("[" * 100_000, ["not JSON"]),
+    ],
+)
+def test_a_wrong_config_says_where_and_what_to_write_instead(text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    for word in words:
+        assert word in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_config_cannot_be_changed_once_loaded() -> None:
+    config = parse_config(config_text())
+    with pytest.raises(ValidationError):
+        config.network = "mainnet"  # type: ignore[misc]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
+def test_any_json_that_is_no_config_is_one_readable_error(content: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^config\.json"):
+        parse_config(json.dumps(content))
+
+
+@given(st.text(max_size=300))
+def test_any_text_that_is_no_config_is_one_readable_error(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(text)
+
+
+def test_an_edit_takes_effect_and_a_bad_one_leaves_the_last_good_one_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(config_text({"topicId": 1}))
+    config = ConfigFile(path)
+    assert not config.changed()
+
+    path.write_text(config_text({"topicId": 1}, {"topicId": 3}))
+    assert config.changed()
+    good = config.current
+    assert [entry.topic_id for entry in good.worker] == [1, 3]
+
+    path.write_text('{"worker": [')
+    assert not config.changed()
+    path.unlink()
+    assert not config.changed()
+    assert config.current is good
+
+
+def test_a_missing_or_huge_file_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.json")
+    (tmp_path / "huge.json").write_text(" " * 1_000_001)
+    with pytest.raises(ConfigError, match="larger"):
+        load_config(tmp_path / "huge.json")
+
+
+def test_every_topic_of_the_catalogue_can_be_asked_for_by_its_number() -> None:
+    for network, topics in CATALOGUE.items():
+        for number, known in topics.items():
+            topic = parse_config(config_text({"topicId": number}, network=network)).topics("http://x")[0]
+            assert topic.cell == known.cell
+
+
+@given(st.integers(1, 40_000))
+def test_a_duration_reads_back_what_it_writes(minutes: int) -> None:
+    duration = Duration(minutes * 60_000)
+    assert Duration.parse(str(duration)) == duration
+
+
+@given(st.sampled_from(Target), st.integers(1, 30 * 24 * 60))
+def test_every_accepted_horizon_is_a_whole_number_of_its_bars(target: Target, minutes: int) -> None:
+    duration = Duration(minutes * 60_000)
+    try:
+        check_horizon(duration)
+    except ValueError:
+        return
+    cell = Cell("BTC", target, duration)
+    assert cell.steps * cell.interval.ms == duration.ms
+    assert cell.steps >= 1
+
+
+def test_longer_horizons_use_longer_bars_and_volatility_stays_on_minutes() -> None:
+    intervals = [Cell("BTC", Target.PRICE, Duration.parse(text)).interval for text in ("10m", "1h", "8h", "24h")]
+    assert intervals == [Interval.MINUTE, Interval.FIVE_MINUTES, Interval.QUARTER, Interval.HOUR]
+    assert Cell("BTC", Target.VOLATILITY, Duration.parse("4h")).interval is Interval.MINUTE
+
+
+def test_history_reaches_as_many_bars_back_as_minutes_but_never_past_four_years() -> None:
+    updater = Config.model_validate(json.loads(config_text())).updater
+    days = {
+        interval: updater.history_ms(interval) // 86_400_000 for interval in (Interval.MINUTE, Interval.FIVE_MINUTES, Interval.HOUR)
+    }
+    assert days == {Interval.MINUTE: 90, Interval.FIVE_MINUTES: 450, Interval.HOUR: 1460}

@@ -1,0 +1,26 @@
+"""`python -m updater`."""
+
+from __future__ import annotations
+
+from market.binance import BinanceSpot
+from node.clock import SystemClock
+from node.config import ConfigFile
+from node.health import StatusServer
+from node.settings import Settings
+from node.start import start, stop_on_signals
+from updater.service import Updater
+
+
+def run(settings: Settings, config: ConfigFile) -> None:
+    """Run the updater until SIGTERM."""
+    stop = stop_on_signals()
+    clock = SystemClock()
+    updater = Updater(settings, config, BinanceSpot(settings.exchange_bases, clock), clock)
+    status = StatusServer(settings.status_host, settings.updater_port, updater.checks, updater.metrics.registry)
+    status.start()
+    updater.run(stop)
+    status.stop()
+
+
+if __name__ == "__main__":
+    start("updater", run)

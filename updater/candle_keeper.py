@@ -1,0 +1,211 @@
+"""Keeps candles fresh: the newest just after each close, the rest of the history behind it, holes mended on the way.
+
+Two loops share one exchange client. `follow` wakes just after every minute and asks only for what is new; `backfill` walks the
+long way back. Neither waits for a training.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from market.candle_store import CandleStore
+from market.exchange import Exchange
+from market.refresh import Refreshed, refresh
+
+from node.clock import Clock
+from node.config import Config
+from node.durations import HOUR_MS, MINUTE_MS, QUOTE_INTERVAL, SECOND_MS, Interval
+from node.errors import MarketError, RateLimitedError, UnknownSymbolError
+from node.topics import Target, Topic
+from updater.metrics import UpdaterMetrics
+from updater.progress import ProgressBoard, State
+
+log = structlog.get_logger(__name__)
+
+AFTER_CLOSE_MS = 1 * SECOND_MS
+"""The exchange needs a moment to finish a candle."""
+
+TAIL_BARS = 180
+QUOTE_HISTORY_MS = 2 * HOUR_MS
+BACKFILL_EVERY_MS = HOUR_MS
+RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0)
+REMIND_MS = 10 * MINUTE_MS
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Series:
+    """Candles of one pair at one interval."""
+
+    symbol: str
+    interval: Interval
+
+
+def needed_history(config: Config, topics: tuple[Topic, ...]) -> dict[Series, int]:
+    """How far back, in milliseconds, each series must reach: what models learn from, and minutes for the last price."""
+    history: dict[Series, int] = {}
+    for topic in topics:
+        wanted = {Series(topic.cell.symbol, topic.cell.interval): config.updater.history_ms(topic.cell.interval)}
+        if topic.cell.target is Target.PRICE:
+            wanted.setdefault(Series(topic.cell.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
+        for series, reach in wanted.items():
+            history[series] = max(reach, history.get(series, 0))
+    return history
+
+
+class CandleKeeper:
+    """Owns the writing side of the candle store."""
+
+    def __init__(self, store: CandleStore, exchange: Exchange, clock: Clock, board: ProgressBoard, metrics: UpdaterMetrics) -> None:
+        self._store = store
+        self._exchange = exchange
+        self._clock = clock
+        self._board = board
+        self._metrics = metrics
+        self._topics: tuple[Topic, ...] = ()
+        self._history: dict[Series, int] = {}
+        self._filled: set[Series] = set()
+        self._backfill_now = threading.Event()
+        self._complaints = _Complaints(clock)
+
+    def configure(self, config: Config, topics: tuple[Topic, ...]) -> None:
+        """Follow these topics from now on."""
+        self._topics = topics
+        self._history = needed_history(config, topics)
+        self._filled &= self._history.keys()
+        self._backfill_now.set()
+
+    def is_filled(self, topic: Topic) -> bool:
+        """True once the history a topic learns from has been walked to its end."""
+        return Series(topic.cell.symbol, topic.cell.interval) in self._filled
+
+    def follow(self, stop: threading.Event) -> None:
+        """Fetch the newest candles just after each minute until stopped."""
+        failures = 0
+        while not stop.is_set():
+            wait = self._refresh_newest(stop)
+            failures = 0 if wait is None else failures + 1
+            pause = self._until_next_close()
+            if wait is not None:
+                pause = max(wait, min(pause, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]))
+            if self._clock.wait(pause, stop):
+                return
+
+    def backfill(self, stop: threading.Event) -> None:
+        """Walk every series back to the reach it needs, now, when the configuration changes, and once an hour."""
+        while not stop.is_set():
+            self._backfill_now.clear()
+            complete = True
+            # Short histories first: their topics can be trained while the long ones are still filling.
+            for series, reach in sorted(self._history.items(), key=lambda item: (item[1] // item[0].interval.ms, item[0])):
+                complete &= self._fill(series, reach, stop)
+            pause = BACKFILL_EVERY_MS / SECOND_MS if complete else RETRY_SECONDS[-1]
+            waited = 0.0
+            while waited < pause and not self._backfill_now.is_set():
+                if self._clock.wait(1.0, stop):
+                    return
+                waited += 1.0
+
+    def _until_next_close(self) -> float:
+        now = self._clock.now_ms()
+        return (MINUTE_MS - (now - AFTER_CLOSE_MS) % MINUTE_MS) / SECOND_MS
+
+    def _refresh_newest(self, stop: threading.Event) -> float | None:
+        """One round over all series; None if all went well, else seconds to leave the exchange alone."""
+        wait: float | None = None
+        for series in list(self._history):
+            if stop.is_set():
+                break
+            newest = self._store.newest(series.symbol, series.interval)
+            if newest is not None and newest >= series.interval.last_closed(self._clock.now_ms()):
+                continue
+            try:
+                self._note(series, self._refresh(series, TAIL_BARS * series.interval.ms, stop))
+            except UnknownSymbolError as error:
+                self._no_data(series, error)
+            except RateLimitedError as error:
+                self._complain(series, error)
+                return max(error.retry_after, 1.0)
+            except MarketError as error:
+                self._complain(series, error)
+                wait = wait or 0.0
+        if wait is None:
+            self._complaints.all_well()
+        return wait
+
+    def _fill(self, series: Series, reach: int, stop: threading.Event) -> bool:
+        """Bring one series to its whole reach; False if it must be tried again soon."""
+        topics = [t for t in self._topics if (t.cell.symbol, t.cell.interval) == (series.symbol, series.interval)]
+
+        def show(have: int, want: int) -> None:
+            for topic in topics:
+                self._board.update(topic.cell, have=have, want=want)
+
+        try:
+            done = self._refresh(series, reach, stop, show)
+        except UnknownSymbolError as error:
+            self._no_data(series, error)
+            return True
+        except MarketError as error:
+            self._complain(series, error)
+            if isinstance(error, RateLimitedError):
+                self._clock.wait(error.retry_after, stop)
+            return False
+        if stop.is_set():
+            return False
+        self._note(series, done)
+        if done.have == 0:
+            self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
+            return True
+        if series not in self._filled:
+            log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, holes=done.holes)
+        for topic in topics:
+            self._board.update(topic.cell, have=done.have, want=done.want, detail="")
+        self._filled.add(series)
+        return True
+
+    def _refresh(
+        self, series: Series, reach: int, stop: threading.Event, show: Callable[[int, int], None] | None = None
+    ) -> Refreshed:
+        return refresh(self._store, self._exchange, series.symbol, series.interval, reach, self._clock, show, stop)
+
+    def _note(self, series: Series, done: Refreshed) -> None:
+        labels = (series.symbol, series.interval.value)
+        self._metrics.candles_stored.labels(*labels).inc(done.stored)
+        self._metrics.holes.labels(*labels).set(done.holes)
+        if done.newest is not None:
+            self._metrics.newest_candle.labels(*labels).set(done.newest / SECOND_MS)
+
+    def _no_data(self, series: Series, error: MarketError) -> None:
+        self._complain(series, error)
+        for topic in self._topics:
+            if topic.cell.symbol == series.symbol and topic.cell.interval is series.interval:
+                self._board.update(topic.cell, state=State.NO_DATA, detail=error.message)
+
+    def _complain(self, series: Series, error: MarketError) -> None:
+        self._metrics.market_errors.labels(error.code).inc()
+        self._complaints.say(series, error)
+
+
+class _Complaints:
+    """The same trouble is said when it begins, then every ten minutes, and once when it is over."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: dict[tuple[Series, str], int] = {}
+        self._troubled = False
+
+    def say(self, series: Series, error: MarketError) -> None:
+        key, now = (series, error.code), self._clock.now_ms()
+        self._troubled |= not isinstance(error, UnknownSymbolError)
+        if now - self._said.get(key, -REMIND_MS) >= REMIND_MS:
+            self._said[key] = now
+            log.warning("candles could not be had", symbol=series.symbol, interval=series.interval.value, error=error)
+
+    def all_well(self) -> None:
+        if self._troubled:
+            log.info("the exchange answers again")
+            self._troubled = False
+            self._said = {key: at for key, at in self._said.items() if key[1] == UnknownSymbolError.code}

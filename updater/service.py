@@ -1,0 +1,111 @@
+"""The updater as one process: three loops that share a store and never wait for each other.
+
+* follow: just after each minute, fetch the newest candles
+* backfill: walk the history back, mend holes
+* train: let candidates challenge champions
+
+Meanwhile the main thread publishes the heartbeat and reads config.json again when it was edited.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from market.candle_store import CandleStore
+from market.exchange import Exchange
+from model_store.store import ModelStore
+from node.clock import Clock
+from node.config import ConfigFile
+from node.database import Heartbeats, open_database
+from node.durations import MINUTE_MS
+from node.health import Check
+from node.settings import Settings
+from node.topics import Topic
+from updater.candle_keeper import CandleKeeper
+from updater.metrics import UpdaterMetrics
+from updater.progress import ProgressBoard
+from updater.trainer import Trainer
+
+log = structlog.get_logger(__name__)
+
+BEAT_SECONDS = 2.0
+
+
+class Updater:
+    """Wires the loops together and runs each on a thread of its own."""
+
+    def __init__(self, settings: Settings, config: ConfigFile, exchange: Exchange, clock: Clock) -> None:
+        self._settings = settings
+        self._config = config
+        self._clock = clock
+        self.metrics = UpdaterMetrics()
+        engine = open_database(settings.database_url)
+        self._candles = CandleStore(engine)
+        self._board = ProgressBoard(Heartbeats(engine), clock)
+        self._keeper = CandleKeeper(self._candles, exchange, clock, self._board, self.metrics)
+        models = ModelStore(settings.model_store, clock)
+        self._trainer = Trainer(settings, models, clock, self._board, self.metrics, self._keeper.is_filled)
+        self._threads: list[threading.Thread] = []
+        self._configure()
+
+    def checks(self) -> list[Check]:
+        """Alive loops, fresh candles, a champion for every topic."""
+        loops = [Check(f"loop {thread.name}", thread.is_alive(), hint="Restart the updater.") for thread in self._threads]
+        topics = self._config.current.topics(self._settings.inference_url)
+        return loops + [self._check_topic(topic) for topic in topics]
+
+    def _check_topic(self, topic: Topic) -> Check:
+        progress = self._board.of(topic.cell)
+        newest = self._candles.newest(topic.cell.symbol, topic.cell.interval)
+        if not progress.trained:
+            detail = progress.detail or f"{progress.state}: {progress.have} of {progress.want} candles"
+            return Check(
+                f"topic {topic.id}", False, detail, "A new topic is ready once its history is filled and its model trained."
+            )
+        overdue = self._clock.now_ms() - ((newest or 0) + 2 * topic.cell.interval.ms)
+        fresh = overdue <= self._config.current.inference.stale_after.ms
+        detail = "" if fresh else f"the next {topic.cell.interval} candle is {overdue // MINUTE_MS} minutes overdue"
+        return Check(f"topic {topic.id}", fresh, detail, "" if fresh else "Is the exchange reachable? The log says more.")
+
+    def run(self, stop: threading.Event) -> None:
+        """Run all loops until `stop` is set."""
+        log.info("updater started", topics=[entry.topic_id for entry in self._config.current.worker])
+        self._threads = [
+            self._loop("follow", lambda: self._keeper.follow(stop), stop),
+            self._loop("backfill", lambda: self._keeper.backfill(stop), stop),
+            self._loop("train", lambda: self._trainer.run(stop), stop),
+        ]
+        for thread in self._threads:
+            thread.start()
+        while not self._clock.wait(BEAT_SECONDS, stop):
+            self._reload()
+            self._board.beat("running")
+        for thread in self._threads:
+            thread.join(timeout=3)
+        self._board.beat("stopped")
+        log.info("updater stopped")
+
+    def _loop(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:
+        def run_again_after_a_fault() -> None:
+            while not stop.is_set():
+                try:
+                    body()
+                except Exception as error:
+                    log.exception("loop failed, starting it again", loop=name, error=error)
+                    self._clock.wait(5.0, stop)
+
+        return threading.Thread(target=run_again_after_a_fault, name=name, daemon=True)
+
+    def _reload(self) -> None:
+        if self._config.changed():
+            self._configure()
+
+    def _configure(self) -> None:
+        config = self._config.current
+        topics = config.topics(self._settings.inference_url)
+        self._board.follow(topics)
+        self._keeper.configure(config, topics)
+        self._trainer.configure(config, topics)
