@@ -1,0 +1,78 @@
+"""Writing that survives a killed process and a power cut: whole files, flushed to the disk, put in place by one rename."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from node.errors import ModelStoreError
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in `folder` to the disk; without it a rename may be lost with the power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """A new file, flushed; FileExistsError if there is one."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """A new folder with `files`, all of it flushed."""
+    folder.mkdir()
+    for name, content in files.items():
+        write_file(folder / name, content)
+    sync_folder(folder)
+
+
+def rename_folder(source: Path, target: Path) -> None:
+    """Give a folder its final name beside where it stands; the target must not exist."""
+    if target.exists() or target.is_symlink():
+        raise ModelStoreError(f"{target} exists already and is never overwritten")
+    os.rename(source, target)
+    sync_folder(target.parent)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Readers see the old content or the new, never a part of it."""
+    aside = path.with_name(f".{path.name}.incoming")
+    aside.unlink(missing_ok=True)
+    write_file(aside, content)
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def read_file(path: Path, largest: int) -> bytes:
+    """Content of a plain file of at most `largest` bytes; ModelStoreError if it is larger, a link, or not there."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise ModelStoreError(f"{path} cannot be read: {error.strerror}") from None
+    with os.fdopen(handle, "rb") as file:
+        try:
+            content = file.read(largest + 1)
+        except OSError as error:
+            raise ModelStoreError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > largest:
+        raise ModelStoreError(f"{path} is larger than {largest} bytes")
+    return content
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`. The system releases it when the holder dies, so no lock outlives its process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

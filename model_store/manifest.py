@@ -1,0 +1,117 @@
+"""What a stored model says of itself: a `Draft` before it is published, a `Manifest` after.
+
+Both are frozen and bounded, because a manifest is read from a folder that other programs can write to.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from node.durations import Duration
+from node.topics import TOKEN_PATTERN, Cell, Target
+
+GRAPH: Final = "model.onnx"
+WEIGHTS: Final = "weights.safetensors"
+MANIFEST: Final = "manifest.json"
+
+LARGEST: Final[dict[str, int]] = {GRAPH: 64 << 20, WEIGHTS: 256 << 20, MANIFEST: 16 << 20}
+"""Bytes above which a file is not even read."""
+
+VERSION_PATTERN: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}"
+DIGEST_PATTERN: Final = r"[0-9a-f]{64}"
+
+VersionName = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
+Digest = Annotated[str, StringConstraints(pattern=rf"^{DIGEST_PATTERN}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Reason = Annotated[str, StringConstraints(max_length=2000)]
+
+
+def code_version() -> str:
+    """Version of the installed node, for the record."""
+    try:
+        return version("allora-worker-node")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _plain(value: object) -> object:
+    """numpy arrays and scalars as lists and numbers; anything else as it is."""
+    to_list = getattr(value, "tolist", None)
+    return to_list() if callable(to_list) else value
+
+
+def _read_horizon(value: object) -> object:
+    return Duration.parse(value) if isinstance(value, str) else value
+
+
+Number = Annotated[Finite, BeforeValidator(_plain)]
+Rows = Annotated[tuple[tuple[Finite, ...], ...], BeforeValidator(_plain), Field(min_length=1, max_length=10_000)]
+Horizon = Annotated[Duration, BeforeValidator(_read_horizon), PlainSerializer(str, return_type=str)]
+Score = Annotated[float | int | str | bool | None, BeforeValidator(_plain)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Gate(_Part):
+    """Whether the candidate was allowed to become champion, and why."""
+
+    promoted: bool
+    reason: Reason
+
+
+class Sample(_Part):
+    """One input, shapes [W, F], scalar and scalar, with the trained model's own answer in model space."""
+
+    window: Rows
+    baseline: Number
+    scale: Number
+    forecast: Number
+
+
+class CellName(_Part):
+    """A cell as a manifest writes it."""
+
+    token: str = Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")
+    target: Target
+    horizon: Horizon
+
+    @classmethod
+    def of(cls, cell: Cell) -> Self:
+        return cls(token=cell.token, target=cell.target, horizon=cell.horizon)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.token, self.target, self.horizon)
+
+
+class Draft(_Part):
+    """What whoever trained a model knows of it; the store adds the rest when it publishes."""
+
+    signature: dict[str, Any] = Field(description="What the graph reads: cell, interval, window, feature names.")
+    data_start_ms: int = Field(description="Open time of the first candle it was made from.")
+    data_end_ms: int = Field(description="Open time of the last candle it was made from.")
+    data_sha256: Digest = Field(description="Digest of those candles.")
+    test_start_ms: int | None = Field(None, description="Open time of the first candle it was judged on.")
+    test_end_ms: int | None = Field(None, description="Open time of the last candle it was judged on.")
+    seed: int
+    seconds: Finite | None = Field(None, description="How long the training took.")
+    shrinkage: Finite | None = Field(None, description="How far it trusts itself: 0 is the baseline, 1 the bare network.")
+    scores: dict[str, Score] = Field(default_factory=dict, max_length=200)
+    gate: Gate
+    samples: tuple[Sample, ...] = Field(min_length=1, max_length=64)
+    parent: VersionName | None = Field(None, description="The version whose weights the training started from.")
+    code_version: str = Field(default_factory=code_version, max_length=100)
+
+
+class Manifest(Draft):
+    """A published version. `files` holds the SHA-256 of every other file of its folder."""
+
+    version: VersionName
+    cell: CellName
+    created_ms: int
+    files: dict[str, Digest] = Field(max_length=2)

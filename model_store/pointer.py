@@ -1,0 +1,75 @@
+"""The champion pointer: which version a cell serves, and which it served before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model_store.durable import read_file, replace_file
+from model_store.layout import POINTER
+from model_store.manifest import Digest, Reason, VersionName
+from node.errors import CorruptVersionError, ModelStoreError
+
+log = structlog.get_logger(__name__)
+
+LARGEST_POINTER: Final = 1 << 20
+LONGEST_MEMORY: Final = 50
+"""Former champions that are remembered."""
+
+
+class Entry(BaseModel):
+    """A version and the digest of its manifest, so that the manifest itself cannot be exchanged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: VersionName
+    manifest_sha256: Digest
+
+
+class Pointer(BaseModel):
+    """The content of champion.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    champion: Entry
+    reason: Reason
+    promoted_ms: int
+    former: tuple[Entry, ...] = Field((), max_length=LONGEST_MEMORY, description="Newest first.")
+
+    def entry(self, version: str) -> Entry | None:
+        """What is remembered of `version`."""
+        return next((entry for entry in (self.champion, *self.former) if entry.version == version), None)
+
+    def with_champion(self, champion: Entry, reason: str, now_ms: int) -> Pointer:
+        """Another champion; the present one is remembered."""
+        former = [entry for entry in (self.champion, *self.former) if entry.version != champion.version]
+        return Pointer(champion=champion, reason=reason, promoted_ms=now_ms, former=tuple(former[:LONGEST_MEMORY]))
+
+    def back_to(self, champion: Entry, reason: str, now_ms: int) -> Pointer:
+        """A former champion again; those that came after it are forgotten, or the next rollback would bring one back."""
+        index = self.former.index(champion)
+        return Pointer(champion=champion, reason=reason, promoted_ms=now_ms, former=self.former[index + 1 :])
+
+
+def has_pointer(folder: Path) -> bool:
+    """True once something has been promoted in this cell's folder."""
+    return (folder / POINTER).exists()
+
+
+def read_pointer(folder: Path) -> Pointer | None:
+    """The cell's pointer, or None if nothing was promoted yet; CorruptVersionError if there is one that cannot be read."""
+    if not has_pointer(folder):
+        return None
+    try:
+        return Pointer.model_validate_json(read_file(folder / POINTER, LARGEST_POINTER))
+    except (ModelStoreError, ValidationError):
+        hint = "allora-node models promote writes it anew."
+        raise CorruptVersionError(f"{folder / POINTER} cannot be read", hint=hint) from None
+
+
+def write_pointer(folder: Path, pointer: Pointer) -> None:
+    """Put `pointer` in force, all at once."""
+    replace_file(folder / POINTER, pointer.model_dump_json(indent=2).encode())

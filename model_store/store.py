@@ -1,0 +1,254 @@
+"""Immutable model versions and the champion among them.
+
+A version is written aside, verified, and renamed into place; it is never changed afterwards. A champion is what the pointer names,
+and the pointer is replaced in one step, so a reader sees the old champion or the new one whatever happens to the writer. Readers
+need no lock and never write: the folder may be mounted read-only for them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+import structlog
+
+from model_store.durable import exclusive, rename_folder, sync_folder, write_folder
+from model_store.layout import INCOMING, LOCK, REMOVED, cell_folder, cells_in, new_version, version_folder, version_names
+from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, CellName, Draft, Manifest
+from model_store.pointer import Entry, Pointer, has_pointer, read_pointer, write_pointer
+from model_store.verification import digest, manifest_digest, read_manifest, verify
+from node.clock import Clock
+from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
+from node.topics import Cell
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 5
+"""How often a reader starts again when the champion changes under its eyes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A verified version, ready to be asked: `session` runs its graph on one thread."""
+
+    manifest: Manifest
+    graph: bytes
+    weights_path: Path
+    folder: Path
+    session: ort.InferenceSession
+
+    @property
+    def name(self) -> str:
+        return self.manifest.version
+
+
+class ModelStore:
+    """The folder `root` with every cell's versions. Making one neither reads nor writes."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self.root = root
+        self._clock = clock
+
+    # Reading
+
+    def cells(self) -> list[Cell]:
+        """Every cell that has a folder."""
+        return cells_in(self.root)
+
+    def versions(self, cell: Cell) -> list[str]:
+        """Names of a cell's versions, newest first, none of them verified."""
+        return version_names(cell_folder(self.root, cell))
+
+    def history(self, cell: Cell) -> list[Manifest]:
+        """Manifests of a cell's versions, newest first; those that cannot be read are left out and named in the log."""
+        manifests = []
+        for name in self.versions(cell):
+            try:
+                manifests.append(self.manifest(cell, name))
+            except CorruptVersionError as error:
+                log.warning("version left out", cell=str(cell), version=name, error=error)
+        return manifests
+
+    def manifest(self, cell: Cell, version: str) -> Manifest:
+        """One version's manifest, as it stands on disk; CorruptVersionError if it cannot be read."""
+        return read_manifest(version_folder(self.root, cell, version))
+
+    def pointer(self, cell: Cell) -> Pointer | None:
+        """Who is champion and who was, or None before the first promotion; CorruptVersionError if it cannot be read."""
+        return read_pointer(cell_folder(self.root, cell))
+
+    def champion_version(self, cell: Cell) -> str | None:
+        """Name of the champion by the pointer alone, which costs next to nothing; None if there is no readable pointer."""
+        try:
+            pointer = self.pointer(cell)
+        except CorruptVersionError:
+            return None
+        return pointer.champion.version if pointer else None
+
+    def load(self, cell: Cell, version: str, manifest_sha256: str | None = None) -> Version:
+        """A verified version; CorruptVersionError if anything about it is not as its manifest says."""
+        folder = version_folder(self.root, cell, version)
+        manifest = read_manifest(folder, manifest_sha256)
+        graph, session = verify(cell, folder, manifest)
+        return Version(manifest, graph, folder / WEIGHTS, folder, session)
+
+    def champion(self, cell: Cell) -> Version:
+        """The verified champion.
+
+        If it does not verify: the last former champion that does, or else the newest version that the gate let pass, and the log
+        says so. NoChampionError if there is none, or nothing was ever promoted.
+        """
+        for _ in range(ATTEMPTS):
+            pointer = self._pointer_or_none(cell)
+            version = self._first_that_verifies(cell, pointer)
+            if version is not None:
+                return version
+            if self._pointer_or_none(cell) == pointer:
+                break
+        raise NoChampionError(f"there is no model for {cell} yet", hint="The updater trains one once it has enough candles.")
+
+    # Writing
+
+    def publish(self, cell: Cell, *, graph: bytes, weights: bytes, manifest: Draft) -> Manifest:
+        """Store a version for good, verified but not yet champion; CorruptVersionError if it does not reproduce its samples."""
+        folder = cell_folder(self.root, cell)
+        with self._exclusive():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._clear_leftovers(folder)
+            complete = self._complete(cell, graph, weights, manifest)
+            aside = folder / f"{INCOMING}{complete.version}"
+            content = complete.model_dump_json(indent=1).encode()
+            try:
+                write_folder(aside, {GRAPH: graph, WEIGHTS: weights, MANIFEST: content})
+                written = Manifest.model_validate_json((aside / MANIFEST).read_bytes())
+                verify(cell, aside, written)
+                rename_folder(aside, folder / complete.version)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+        log.info("version published", cell=str(cell), version=complete.version)
+        return complete
+
+    def promote(self, cell: Cell, version: str, reason: str) -> None:
+        """Make a verified version champion; the present champion is remembered for rollback."""
+        folder = cell_folder(self.root, cell)
+        with self._exclusive():
+            pointer = self._pointer_or_none(cell)
+            known = pointer.entry(version) if pointer else None
+            entry = self._verified_entry(cell, version, known)
+            now = self._clock.now_ms()
+            new = pointer.with_champion(entry, reason, now) if pointer else Pointer(champion=entry, reason=reason, promoted_ms=now)
+            write_pointer(folder, new)
+        log.info("champion changed", cell=str(cell), version=version, reason=reason)
+
+    def rollback(self, cell: Cell) -> Manifest:
+        """Make the last former champion that verifies champion again; ModelStoreError if there is none."""
+        with self._exclusive():
+            pointer = self.pointer(cell)
+            former = self._last_former_that_verifies(cell, pointer)
+            if pointer is None or former is None:
+                hint = "allora-node models list shows every version."
+                raise ModelStoreError(f"{cell} has no former champion to go back to", hint=hint)
+            entry, manifest = former
+            reason = f"rolled back from {pointer.champion.version}"
+            write_pointer(cell_folder(self.root, cell), pointer.back_to(entry, reason, self._clock.now_ms()))
+        log.info("champion changed", cell=str(cell), version=entry.version, reason=reason)
+        return manifest
+
+    def prune(self, cell: Cell, keep: int) -> list[str]:
+        """Delete all but the newest `keep` versions, the champion, and the champion before it; the names of those deleted."""
+        folder = cell_folder(self.root, cell)
+        with self._exclusive():
+            self._clear_leftovers(folder)
+            pointer = self.pointer(cell)
+            names = self.versions(cell)
+            kept = set(names[: max(0, keep)])
+            if pointer:
+                former = next((entry.version for entry in pointer.former if entry.version in names), None)
+                kept |= {pointer.champion.version, former or pointer.champion.version}
+            removed = [name for name in names if name not in kept]
+            for name in removed:
+                # Renamed first, so that a reader finds a version whole or not at all.
+                os.rename(folder / name, folder / f"{REMOVED}{name}")
+            self._clear_leftovers(folder)
+        return removed
+
+    # Parts
+
+    def _exclusive(self) -> AbstractContextManager[None]:
+        return exclusive(self.root / LOCK)
+
+    def _pointer_or_none(self, cell: Cell) -> Pointer | None:
+        try:
+            return self.pointer(cell)
+        except CorruptVersionError as error:
+            log.error("champion pointer is damaged", cell=str(cell), error=error)
+            return None
+
+    def _first_that_verifies(self, cell: Cell, pointer: Pointer | None) -> Version | None:
+        for entry in self._in_order_of_trust(cell, pointer):
+            try:
+                version = self.load(cell, entry.version, entry.manifest_sha256)
+            except CorruptVersionError as error:
+                log.error("version does not verify", cell=str(cell), version=entry.version, error=error)
+                continue
+            if pointer is None or entry != pointer.champion:
+                log.warning("fallen back to another version than the champion", cell=str(cell), version=entry.version)
+            return version
+        return None
+
+    def _in_order_of_trust(self, cell: Cell, pointer: Pointer | None) -> Iterator[Entry]:
+        """The champion, former champions, then whatever the gate let pass; nothing at all before the first promotion."""
+        if pointer is None and not has_pointer(cell_folder(self.root, cell)):
+            return
+        known = (pointer.champion, *pointer.former) if pointer else ()
+        yield from known
+        for name in self.versions(cell):
+            if name in {entry.version for entry in known}:
+                continue
+            try:
+                folder = version_folder(self.root, cell, name)
+                if read_manifest(folder).gate.promoted:
+                    yield Entry(version=name, manifest_sha256=manifest_digest(folder))
+            except CorruptVersionError as error:
+                log.error("version does not verify", cell=str(cell), version=name, error=error)
+
+    def _last_former_that_verifies(self, cell: Cell, pointer: Pointer | None) -> tuple[Entry, Manifest] | None:
+        for entry in pointer.former if pointer else ():
+            try:
+                return entry, self.load(cell, entry.version, entry.manifest_sha256).manifest
+            except CorruptVersionError as error:
+                log.warning("former champion passed over", cell=str(cell), version=entry.version, error=error)
+        return None
+
+    def _verified_entry(self, cell: Cell, version: str, known: Entry | None) -> Entry:
+        folder = version_folder(self.root, cell, version)
+        if not folder.is_dir():
+            raise ModelStoreError(f"{cell} has no version {version}", hint="allora-node models list shows what there is.")
+        entry = known or Entry(version=version, manifest_sha256=manifest_digest(folder))
+        self.load(cell, version, entry.manifest_sha256)
+        return entry
+
+    def _complete(self, cell: Cell, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
+        now = self._clock.now_ms()
+        files = {GRAPH: digest(graph), WEIGHTS: digest(weights)}
+        newest = next(iter(self.versions(cell)), None)
+        return Manifest(
+            **{name: getattr(draft, name) for name in Draft.model_fields},
+            version=new_version(now, digest("".join(files.values()).encode()), newest),
+            cell=CellName.of(cell),
+            created_ms=now,
+            files=files,
+        )
+
+    def _clear_leftovers(self, folder: Path) -> None:
+        """What a killed writer left; only called while the lock is held, so nobody is still at work on it."""
+        for prefix in (INCOMING, REMOVED):
+            for leftover in folder.glob(f"{prefix}*"):
+                shutil.rmtree(leftover)
+        sync_folder(folder)
