@@ -5,6 +5,7 @@ Both are frozen and bounded, because a manifest is read from a folder that other
 
 from __future__ import annotations
 
+import math
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final, Self
 
@@ -43,6 +44,12 @@ def _plain(value: object) -> object:
     return to_list() if callable(to_list) else value
 
 
+def _readable_score(value: object) -> object:
+    """JSON has no word for a score that is not a number, such as a correlation of constants; null says it."""
+    plain = _plain(value)
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
 def _read_horizon(value: object) -> object:
     return Duration.parse(value) if isinstance(value, str) else value
 
@@ -50,7 +57,7 @@ def _read_horizon(value: object) -> object:
 Number = Annotated[Finite, BeforeValidator(_plain)]
 Rows = Annotated[tuple[tuple[Finite, ...], ...], BeforeValidator(_plain), Field(min_length=1, max_length=10_000)]
 Horizon = Annotated[Duration, BeforeValidator(_read_horizon), PlainSerializer(str, return_type=str)]
-Score = Annotated[float | int | str | bool | None, BeforeValidator(_plain)]
+Score = Annotated[float | int | str | bool | None, BeforeValidator(_readable_score)]
 
 
 class _Part(BaseModel):
@@ -106,6 +113,11 @@ class Draft(_Part):
     samples: tuple[Sample, ...] = Field(min_length=1, max_length=64)
     parent: VersionName | None = Field(None, description="The version whose weights the training started from.")
     code_version: str = Field(default_factory=code_version, max_length=100)
+
+    def score(self, name: str) -> float | None:
+        """One of the scores, if it is there and is a number."""
+        value = self.scores.get(name)
+        return float(value) if isinstance(value, int | float) else None
 
 
 class Manifest(Draft):

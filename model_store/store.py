@@ -114,13 +114,13 @@ class ModelStore:
 
     # Writing
 
-    def publish(self, cell: Cell, *, graph: bytes, weights: bytes, manifest: Draft) -> Manifest:
+    def publish(self, cell: Cell, *, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
         """Store a version for good, verified but not yet champion; CorruptVersionError if it does not reproduce its samples."""
         folder = cell_folder(self.root, cell)
         with self._exclusive():
             folder.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers(folder)
-            complete = self._complete(cell, graph, weights, manifest)
+            complete = self._complete(cell, graph, weights, draft)
             aside = folder / f"{INCOMING}{complete.version}"
             content = complete.model_dump_json(indent=1).encode()
             try:

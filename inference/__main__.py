@@ -1,0 +1,7 @@
+"""`python -m inference`: compute every topic's answer ahead of time and serve it."""
+
+from inference.server import serve
+from node.start import start
+
+if __name__ == "__main__":
+    start("inference", serve)

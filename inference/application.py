@@ -1,0 +1,86 @@
+"""The Flask application. Everything it needs is passed in, so that tests build it with their own clock, board and store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from flask import Flask, Response, g, request
+
+from inference import routes
+from inference.error_answers import register_error_answers
+from inference.metrics import InferenceMetrics, TopicCollector
+from inference.model_listing import ModelListing
+from inference.snapshot import Board
+from model_store.store import ModelStore
+from node.clock import Clock
+from node.durations import SECOND_MS
+from node.health import Check
+
+PATHS = (
+    ("/inference/<token>", "the forecast of the token's first topic: a bare decimal"),
+    ("/inference/<token>?topic=<id>", "the forecast of that topic"),
+    ("/topics", "every topic: its answer, its model, or why there is none"),
+    ("/models", "every model: its champion, its history, and the reasons"),
+    ("/health/live", "whether the process works"),
+    ("/health/ready", "whether every topic has a fresh answer, and which has not"),
+    ("/metrics", "for Prometheus"),
+)
+
+
+def create_app(
+    *,
+    board: Board,
+    models: ModelStore,
+    clock: Clock,
+    metrics: InferenceMetrics,
+    alive: Callable[[], bool] = lambda: True,
+    hung_for_ms: Callable[[], int | None] = lambda: None,
+) -> Flask:
+    """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is."""
+    app = Flask("inference", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    metrics.registry.register(TopicCollector(board, clock))
+
+    def checks() -> Sequence[Check]:
+        return [_watcher_check(hung_for_ms()), *_topic_checks(board, clock)]
+
+    app.register_blueprint(routes.answers(board, clock))
+    app.register_blueprint(routes.lists(board, ModelListing(models), clock))
+    app.register_blueprint(routes.health(checks, alive, metrics.registry))
+    app.register_blueprint(routes.index(PATHS))
+    register_error_answers(app)
+    _count_requests(app, metrics)
+    return app
+
+
+def _watcher_check(hung_ms: int | None) -> Check:
+    if hung_ms is None:
+        return Check("watcher", True)
+    detail = f"candles and models were last looked at {hung_ms // SECOND_MS} s ago"
+    return Check("watcher", False, detail, "The log of inference says why.")
+
+
+def _topic_checks(board: Board, clock: Clock) -> list[Check]:
+    now_ms = clock.now_ms()
+    checks = []
+    for state in board.current.states:
+        refusal = state.refusal(now_ms)
+        name = f"topic {state.topic.id}"
+        checks.append(Check(name, False, refusal.message, refusal.hint) if refusal else Check(name, True))
+    return checks
+
+
+def _count_requests(app: Flask, metrics: InferenceMetrics) -> None:
+    """Count and time every request under its route's name, never under its path: paths are the client's to choose."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        route = request.endpoint or "none"
+        metrics.requests.labels(route, response.status_code).inc()
+        metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)
+        return response

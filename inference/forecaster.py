@@ -1,0 +1,124 @@
+"""One cell's champion and its newest forecast. Computes again only when the champion or a candle has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from forecasting.prediction import bars_needed, forecast
+from forecasting.signature import Signature
+from sqlalchemy.exc import SQLAlchemyError
+
+from inference.number_text import decimal_text
+from inference.snapshot import Answer, Champion, Problem, Source
+from market.candle_store import CandleStore
+from model_store.store import ModelStore, Version
+from node.durations import QUOTE_INTERVAL, SECOND_MS
+from node.errors import ForecastError, ModelStoreError, NodeError
+from node.topics import Cell, Target
+
+log = structlog.get_logger(__name__)
+
+RETRY_MS = 10 * SECOND_MS
+"""How often to look again for a champion that could not be had, or that stands in for a damaged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An outcome and what it was made from."""
+
+    version: str
+    sources: tuple[Source, ...]
+    outcome: Answer | Problem
+
+
+class Forecaster:
+    """Keeps the champion of `cell` loaded and asks it."""
+
+    def __init__(self, cell: Cell, store: ModelStore) -> None:
+        self.cell = cell
+        self._store = store
+        self._version: Version | None = None
+        self._pointed: str | None = None
+        self._tried_ms: int | None = None
+        self._made: _Made | None = None
+
+    @property
+    def champion(self) -> Champion | None:
+        """The model in use."""
+        if self._version is None:
+            return None
+        manifest = self._version.manifest
+        return Champion(manifest.version, manifest.score("skill"), manifest.created_ms)
+
+    def sources(self, candles: CandleStore) -> tuple[Source, ...]:
+        """The candles this cell's answers rest on, with the newest of each: the model's bars, and minutes for the last price."""
+        intervals = {self.cell.interval: None}
+        if self.cell.target is Target.PRICE:
+            intervals[QUOTE_INTERVAL] = None
+        return tuple(Source(self.cell.symbol, each, candles.newest(self.cell.symbol, each)) for each in intervals)
+
+    def follow_champion(self, now_ms: int) -> None:
+        """Load the champion if the pointer names another one than before, or if the last attempt did not give the one it names."""
+        pointed = self._store.champion_version(self.cell)
+        as_pointed = self._version is not None and self._version.name == pointed
+        if pointed == self._pointed and (as_pointed or self._tried_lately(now_ms)):
+            return
+        self._pointed, self._tried_ms = pointed, now_ms
+        if as_pointed:
+            return
+        try:
+            version = self._store.champion(self.cell)
+        except ModelStoreError:
+            self._version = None
+            return
+        if self._version is None or version.name != self._version.name:
+            log.info("serving", model=str(self.cell), version=version.name, champion=pointed)
+        self._version = version
+
+    def _tried_lately(self, now_ms: int) -> bool:
+        return self._tried_ms is not None and 0 <= now_ms - self._tried_ms < RETRY_MS
+
+    def outcome(self, candles: CandleStore, sources: tuple[Source, ...]) -> Answer | Problem | None:
+        """The forecast from the newest candles, or why there is none; None while there is no champion."""
+        version = self._version
+        if version is None:
+            return None
+        if self._made is None or (self._made.version, self._made.sources) != (version.name, sources):
+            self._made = _Made(version.name, sources, self._ask(version, candles, sources))
+        return self._made.outcome
+
+    def _ask(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer | Problem:
+        try:
+            return self._forecast(version, candles, sources)
+        except SQLAlchemyError:
+            raise
+        except NodeError as error:
+            log.warning("no answer", model=str(self.cell), version=version.name, error=error)
+            return Problem(error.message, error.hint)
+        except Exception as error:
+            # One model that cannot be asked must not take the other topics with it.
+            log.exception("model failed", model=str(self.cell), version=version.name, error=error)
+            return Problem(f"version {version.name} failed: {type(error).__name__}", "The log of inference says more.")
+
+    def _forecast(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer:
+        newest = {source.interval: source.newest for source in sources}
+        missing = [interval for interval, open_time in newest.items() if open_time is None]
+        if missing:
+            raise ForecastError(f"there are no {missing[0]} candles of {self.cell.symbol} yet", hint="The updater fetches them.")
+        signature = Signature.from_dict(version.manifest.signature)
+        bars = candles.last(self.cell.symbol, self.cell.interval, bars_needed(signature), newest[self.cell.interval])
+        made = forecast(version.session, signature, bars, self._last_price(candles, newest.get(QUOTE_INTERVAL)))
+        if self.cell.target is not Target.LOG_RETURN and not made.value > 0:
+            raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.cell.target} can be")
+        return Answer(
+            value=made.value,
+            body=decimal_text(made.value).encode("ascii"),
+            version=version.name,
+            made_from=int(bars["open_time"].iloc[-1]),
+        )
+
+    def _last_price(self, candles: CandleStore, newest: int | None) -> float | None:
+        if self.cell.target is not Target.PRICE:
+            return None
+        return float(candles.last(self.cell.symbol, QUOTE_INTERVAL, 1, newest)["close"].iloc[-1])

@@ -1,0 +1,110 @@
+"""The routes: answers for the worker, lists for people, health and metrics for whoever watches the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from inference.model_listing import ModelListing
+from inference.snapshot import Answer, Board, TopicState
+from node.clock import Clock
+from node.durations import SECOND_MS
+from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, report
+
+
+def answers(board: Board, clock: Clock) -> Blueprint:
+    """GET /inference/<token>: a bare decimal. Everything was computed beforehand but whether it is still right to serve."""
+    routes = Blueprint("answers", __name__)
+
+    @routes.get("/inference/<token>")
+    def inference(token: str) -> Response:
+        served = board.current.find(token, request.args.get("topic"))
+        now_ms = clock.now_ms()
+        if served.body is None or now_ms > served.expires_ms:
+            refusal = served.state.refusal(now_ms)
+            if refusal is not None:
+                raise refusal
+        return Response(served.body, content_type="text/plain; charset=utf-8")
+
+    return routes
+
+
+def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
+    """GET /topics and /models: what is configured, which version is champion and why."""
+    routes = Blueprint("lists", __name__)
+
+    @routes.get("/topics")
+    def topics() -> Response:
+        now_ms = clock.now_ms()
+        return jsonify([show_topic(state, now_ms) for state in board.current.states])
+
+    @routes.get("/models", endpoint="models")
+    def list_models() -> Response:
+        return jsonify(models.show(board.current))
+
+    return routes
+
+
+def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
+    """One topic as /topics shows it."""
+    topic, cell, refusal = state.topic, state.topic.cell, state.refusal(now_ms)
+    answer = state.outcome if isinstance(state.outcome, Answer) else None
+    return {
+        "topic_id": topic.id,
+        "token": cell.token,
+        "target": cell.target.value,
+        "horizon": str(cell.horizon),
+        "interval": cell.interval.value,
+        "model": topic.model,
+        "loss": topic.loss,
+        "ready": refusal is None,
+        "reason": refusal.message if refusal else "",
+        "hint": refusal.hint if refusal else "",
+        "answer": answer.body.decode("ascii") if answer and refusal is None else None,
+        "made_from": _utc(answer.made_from) if answer else None,
+        "age_seconds": (now_ms - answer.made_from - cell.interval.ms) / SECOND_MS if answer else None,
+        "expires": _utc(state.expires_ms) if answer else None,
+        "champion": state.champion.version if state.champion else None,
+        "skill": state.champion.skill if state.champion else None,
+        "endpoint": f"/inference/{cell.token}?topic={topic.id}",
+    }
+
+
+def _utc(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / SECOND_MS, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def health(checks: Callable[[], Sequence[Check]], alive: Callable[[], bool], registry: CollectorRegistry) -> Blueprint:
+    """Liveness, readiness by named checks, and metrics. None of it asks anything outside the process."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get(LIVE_PATH)
+    def live() -> tuple[Response, int]:
+        return (jsonify(status="live"), 200) if alive() else (jsonify(status="the watcher has ended"), 503)
+
+    @routes.get(READY_PATH)
+    def ready() -> tuple[Response, int]:
+        status, body = report(checks())
+        return jsonify(body), status
+
+    @routes.get(METRICS_PATH)
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def index(paths: Sequence[tuple[str, str]]) -> Blueprint:
+    """GET /: what there is."""
+    routes = Blueprint("index", __name__)
+    text = "".join(f"{path:<32}{meaning}\n" for path, meaning in paths)
+
+    @routes.get("/")
+    def home() -> Response:
+        return Response(text, content_type="text/plain; charset=utf-8")
+
+    return routes

@@ -1,0 +1,60 @@
+"""Watcher and application wired together over what the settings name."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask
+
+from inference.application import create_app
+from inference.metrics import InferenceMetrics
+from inference.snapshot import Board
+from inference.watcher import MarketData, Watcher
+from market.candle_store import CandleStore
+from model_store.store import ModelStore
+from node.clock import SystemClock
+from node.config import ConfigFile
+from node.database import Heartbeats, open_database
+from node.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class InferenceService:
+    """Lives in the process that serves; made after the fork."""
+
+    def __init__(self, settings: Settings, config: ConfigFile) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._board = Board()
+        self._models = ModelStore(settings.model_store, self._clock)
+        self._metrics = InferenceMetrics()
+        self._watcher = Watcher(
+            config=config,
+            inference_url=settings.inference_url,
+            open_data=self._open_data,
+            models=self._models,
+            board=self._board,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+
+    def start(self) -> Flask:
+        """Start the watcher; the application."""
+        self._watcher.start()
+        log.info("inference started", host=self._settings.inference_host, port=self._settings.inference_port)
+        return create_app(
+            board=self._board,
+            models=self._models,
+            clock=self._clock,
+            metrics=self._metrics,
+            alive=lambda: self._watcher.alive,
+            hung_for_ms=self._watcher.hung_for_ms,
+        )
+
+    def stop(self) -> None:
+        """Stop the watcher."""
+        self._watcher.stop()
+
+    def _open_data(self) -> MarketData:
+        engine = open_database(self._settings.database_url)
+        return MarketData(CandleStore(engine), Heartbeats(engine))
