@@ -1,0 +1,182 @@
+"""Candles on disk: one table, one row a candle, written by one process and read by many.
+
+What the exchange itself does not have (a trading halt, the time before a listing) is remembered beside them, so that it is
+neither asked for again nor taken for a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, select
+from sqlalchemy.engine import Connection
+
+from market.candles import COLUMNS, check_candles, empty_candles
+from node.database import create_tables, metadata, upsert_statement
+from node.durations import Interval
+
+CHUNK = 5_000
+"""Rows written in one transaction: readers in other processes see progress, and a killed writer loses little."""
+
+_candles = Table(
+    "candles",
+    metadata,
+    Column("symbol", String(20), primary_key=True),
+    Column("interval", String(4), primary_key=True),
+    Column("open_time", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, Double, nullable=name in COLUMNS[6:]) for name in COLUMNS[1:]),
+    # The rows lie in the order of the key, so that a window is one sequential read.
+    sqlite_with_rowid=False,
+)
+
+_halts = Table(
+    "halts",
+    metadata,
+    Column("symbol", String(20), primary_key=True),
+    Column("interval", String(4), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_ms", BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Hole:
+    """Candles that are not there: open times from `start_ms` to `end_ms`, both included."""
+
+    start_ms: int
+    end_ms: int
+
+
+class CandleStore:
+    """The candles of every symbol and interval."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        create_tables(engine, _candles, _halts)
+        self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], list(COLUMNS[1:]))
+
+    def upsert(self, symbol: str, interval: Interval, candles: pd.DataFrame) -> int:
+        """Write `candles`, replacing those of the same open time; how many were written. BadMarketDataError writes nothing.
+
+        The store has no clock: that every candle has closed is for the caller to know.
+        """
+        if candles.empty:
+            return 0
+        candles = check_candles(candles, interval, int(candles["open_time"].max()) + interval.ms)
+        for start in range(0, len(candles), CHUNK):
+            part = candles.iloc[start : start + CHUNK]
+            columns = [part[name].tolist() for name in COLUMNS]
+            rows = [
+                dict(zip(COLUMNS, row, strict=True), symbol=symbol, interval=interval.value) for row in zip(*columns, strict=True)
+            ]
+            with self._engine.begin() as connection:
+                connection.execute(self._upsert, rows)
+        return len(candles)
+
+    def window(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
+        """Candles with start_ms <= open_time <= end_ms, oldest first."""
+        statement = _of(select(*(_candles.c[name] for name in COLUMNS)), _candles, symbol, interval)
+        return self._frame(statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time))
+
+    def last(self, symbol: str, interval: Interval, count: int, until_ms: int | None = None) -> pd.DataFrame:
+        """The newest `count` candles with open_time <= `until_ms`, oldest first."""
+        statement = _of(select(*(_candles.c[name] for name in COLUMNS)), _candles, symbol, interval)
+        if until_ms is not None:
+            statement = statement.where(_candles.c.open_time <= until_ms)
+        return self._frame(statement.order_by(_candles.c.open_time.desc()).limit(count), newest_first=True)
+
+    def newest(self, symbol: str, interval: Interval) -> int | None:
+        """Open time of the newest candle."""
+        with self._engine.connect() as connection:
+            time_ms: int | None = connection.scalar(_of(select(func.max(_candles.c.open_time)), _candles, symbol, interval))
+        return time_ms
+
+    def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
+        """Open time of the oldest candle that is newer than `time_ms`."""
+        statement = _of(select(func.min(_candles.c.open_time)), _candles, symbol, interval)
+        with self._engine.connect() as connection:
+            found: int | None = connection.scalar(statement.where(_candles.c.open_time > time_ms))
+        return found
+
+    def count(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> int:
+        """How many candles there are with start_ms <= open_time <= end_ms."""
+        statement = _of(select(func.count()).select_from(_candles), _candles, symbol, interval)
+        with self._engine.connect() as connection:
+            return connection.scalar(statement.where(_candles.c.open_time.between(start_ms, end_ms))) or 0
+
+    def holes(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
+        """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not holes."""
+        first, last = -(-start_ms // interval.ms) * interval.ms, interval.floor(end_ms)
+        if first > last or self.count(symbol, interval, first, last) == (last - first) // interval.ms + 1:
+            return []
+        statement = _of(select(_candles.c.open_time), _candles, symbol, interval)
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement.where(_candles.c.open_time.between(first, last)).order_by(_candles.c.open_time))
+            there = np.fromiter(rows.scalars(), np.int64)
+            halts = self._halts(connection, symbol, interval, first, last)
+        missing = np.arange(first, last + 1, interval.ms, dtype=np.int64)
+        missing = missing[~np.isin(missing, there, assume_unique=True)]
+        for halt in halts:
+            missing = missing[(missing < halt.start_ms) | (missing > halt.end_ms)]
+        return list(_runs(missing, interval))
+
+    def halted(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> int:
+        """How many candles between `start_ms` and `end_ms` the exchange is known not to have."""
+        with self._engine.connect() as connection:
+            halts = self._halts(connection, symbol, interval, start_ms, end_ms)
+        spans = ((max(halt.start_ms, start_ms), min(halt.end_ms, end_ms)) for halt in halts)
+        return sum((end - start) // interval.ms + 1 - self.count(symbol, interval, start, end) for start, end in spans)
+
+    def remember_halt(self, symbol: str, interval: Interval, hole: Hole) -> None:
+        """The exchange itself has nothing in `hole`: never ask for it again, and never count it as missing."""
+        with self._engine.begin() as connection:
+            touching = self._halts(connection, symbol, interval, hole.start_ms - interval.ms, hole.end_ms + interval.ms)
+            start, end = min([hole, *touching]).start_ms, max(halt.end_ms for halt in [hole, *touching])
+            for halt in touching:
+                connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.start_ms == halt.start_ms))
+            row = {"symbol": symbol, "interval": interval.value, "start_ms": start, "end_ms": end}
+            connection.execute(_halts.insert(), row)
+
+    def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
+        """Delete candles older than `before_ms`; how many there were."""
+        with self._engine.begin() as connection:
+            connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.end_ms < before_ms))
+            deleted = connection.execute(_of(delete(_candles), _candles, symbol, interval).where(_candles.c.open_time < before_ms))
+            return deleted.rowcount
+
+    def _halts(self, connection: Connection, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
+        statement = _of(select(_halts.c.start_ms, _halts.c.end_ms), _halts, symbol, interval)
+        statement = statement.where(_halts.c.start_ms <= end_ms, _halts.c.end_ms >= start_ms).order_by(_halts.c.start_ms)
+        return [Hole(row.start_ms, row.end_ms) for row in connection.execute(statement)]
+
+    def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
+        with self._engine.connect() as connection:
+            # The driver's own rows: a window of 90 days of minutes is too long for a Python object per row.
+            rows = connection.execute(statement).cursor.fetchall()
+        if not rows:
+            return empty_candles()
+        numbers = np.array(rows[::-1] if newest_first else rows, dtype=np.float64)
+        # Milliseconds are exact in a float64 until the year 287396.
+        return pd.DataFrame(
+            {"open_time": numbers[:, 0].astype(np.int64)} | {COLUMNS[i]: numbers[:, i] for i in range(1, len(COLUMNS))}
+        )
+
+
+_Statement = TypeVar("_Statement", Select[Any], Delete)
+
+
+def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) -> _Statement:
+    return statement.where(table.c.symbol == symbol, table.c.interval == interval.value)
+
+
+def _runs(missing: npt.NDArray[np.int64], interval: Interval) -> Iterator[Hole]:
+    """Consecutive open times as holes."""
+    breaks = np.flatnonzero(np.diff(missing) != interval.ms) + 1
+    for run in np.split(missing, breaks):
+        if len(run):
+            yield Hole(int(run[0]), int(run[-1]))

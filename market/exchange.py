@@ -1,0 +1,42 @@
+"""What the node asks of an exchange. A client for another exchange implements this and nothing else changes."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import pandas as pd
+
+from node.durations import Interval
+
+PAGE: Final = 1000
+"""Candles an exchange hands out per request; asking for a multiple of it wastes none."""
+
+_BAD_ROWS: Final = "bad_rows"
+
+
+class Exchange(Protocol):
+    """A source of closed candles. Every error is a MarketError."""
+
+    name: str
+
+    def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
+        """Closed candles with start_ms <= open_time <= end_ms, paged inside; empty where the exchange has none.
+
+        Rows that broke an invariant are left out; `bad_rows` tells how many of them there were.
+        """
+        ...
+
+    def time_ms(self) -> int:
+        """The exchange's own time, UTC milliseconds."""
+        ...
+
+
+def bad_rows(candles: pd.DataFrame) -> int:
+    """How many rows the exchange sent that were left out of `candles`: where one is missing, it need not be the exchange's gap."""
+    return int(candles.attrs.get(_BAD_ROWS, 0))
+
+
+def with_bad_rows(candles: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The same frame, remembering how many rows were left out."""
+    candles.attrs[_BAD_ROWS] = count
+    return candles
