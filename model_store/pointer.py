@@ -55,8 +55,14 @@ class Pointer(BaseModel):
 
 
 def has_pointer(folder: Path) -> bool:
-    """True once something has been promoted in this cell's folder."""
-    return (folder / POINTER).exists()
+    """True once something has been promoted in this cell's folder; also if there is something that may not be read."""
+    try:
+        (folder / POINTER).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_pointer(folder: Path) -> Pointer | None:
