@@ -1,0 +1,4 @@
+"""A Binance-compatible exchange on loopback, for the demo, tests and load runs: `python -m simulator.exchange`.
+
+It serves made-up candles or a recorded market, goes on minute by minute with the clock, and fails in named ways when told to.
+"""
