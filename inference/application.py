@@ -80,7 +80,7 @@ def _count_requests(app: Flask, metrics: InferenceMetrics) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        route = request.endpoint or "none"
+        route = (request.endpoint or "none").rpartition(".")[2]
         metrics.requests.labels(route, response.status_code).inc()
         metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)
         return response

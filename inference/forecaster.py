@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
-from forecasting.prediction import bars_needed, forecast
-from forecasting.signature import Signature
 from sqlalchemy.exc import SQLAlchemyError
 
+from forecasting.prediction import bars_needed, forecast
+from forecasting.signature import Signature
 from inference.number_text import decimal_text
 from inference.snapshot import Answer, Champion, Problem, Source
 from market.candle_store import CandleStore
@@ -115,7 +115,7 @@ class Forecaster:
             value=made.value,
             body=decimal_text(made.value).encode("ascii"),
             version=version.name,
-            made_from=int(bars["open_time"].iloc[-1]),
+            made_from=made.made_from,
         )
 
     def _last_price(self, candles: CandleStore, newest: int | None) -> float | None:

@@ -1,0 +1,125 @@
+"""A node without updater: real candles in a real database, real models in a real store, and a clock the test moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from flask.testing import FlaskClient
+
+from inference.application import create_app
+from inference.metrics import InferenceMetrics
+from inference.snapshot import Board
+from inference.watcher import MarketData, Watcher
+from market.candle_store import CandleStore
+from market.candles import COLUMNS
+from model_store.store import ModelStore
+from node.clock import ManualClock
+from node.config import ConfigFile
+from node.database import Heartbeats, open_database
+from node.durations import Duration, Interval
+from node.topics import Cell, Target
+from tests.model_store.tiny_models import tiny_draft, tiny_graph, tiny_signature
+
+START_MS = 1_750_003_200_000
+"""A full hour, so that every interval begins a candle there."""
+
+BTC_10M = Cell("BTC", Target.PRICE, Duration.parse("10m"))
+BTC_24H = Cell("BTC", Target.PRICE, Duration.parse("24h"))
+ETH_8H = Cell("ETH", Target.LOG_RETURN, Duration.parse("8h"))
+SOL_15M = Cell("SOL", Target.VOLATILITY, Duration.parse("15m"))
+TOPICS = {3: BTC_10M, 69: BTC_24H, 83: Cell("BTC", Target.LOG_RETURN, Duration.parse("8h")), 84: ETH_8H, 82: SOL_15M}
+LAST_CLOSE = 64_000.5
+
+
+def candles_until(now_ms: int, interval: Interval, count: int = 60, last_close: float = LAST_CLOSE) -> pd.DataFrame:
+    """`count` closed candles, the newest of which closed last before `now_ms`."""
+    newest = interval.last_closed(now_ms)
+    open_time = np.arange(newest - (count - 1) * interval.ms, newest + interval.ms, interval.ms, dtype=np.int64)
+    close = last_close * np.exp(np.random.default_rng(0).normal(0, 1e-3, count).cumsum())
+    close *= last_close / close[-1]
+    frame = pd.DataFrame({"open_time": open_time, "open": close, "high": close * 1.001, "low": close * 0.999, "close": close})
+    return frame.assign(volume=1.0, quote_volume=np.nan, trades=np.nan, taker_base=np.nan, taker_quote=np.nan)[list(COLUMNS)]
+
+
+def signature_of(cell: Cell) -> dict[str, Any]:
+    """Reads few bars, so that tests need few."""
+    return tiny_signature(cell, features=("day_sine", "day_cosine")) | {"scale_span": 5}
+
+
+class Node:
+    """What surrounds inference, in a temporary folder."""
+
+    def __init__(self, folder: Path, topics: list[int], now_ms: int = START_MS + 20_000) -> None:
+        self.folder = folder
+        self.clock = ManualClock(now_ms)
+        self.config_path = folder / "config.json"
+        self.database_url = f"sqlite:///{folder}/node.db"
+        self.write_config(topics)
+        self.engine = open_database(self.database_url)
+        self.candles = CandleStore(self.engine)
+        self.heartbeats = Heartbeats(self.engine)
+        self.models = ModelStore(folder / "checkpoints", self.clock)
+        self.board = Board()
+        self.metrics = InferenceMetrics()
+        self.watcher = Watcher(
+            config=ConfigFile(self.config_path),
+            inference_url="http://localhost",
+            open_data=lambda: MarketData(self.candles, self.heartbeats),
+            models=self.models,
+            board=self.board,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        app = create_app(
+            board=self.board,
+            models=self.models,
+            clock=self.clock,
+            metrics=self.metrics,
+            alive=lambda: self.watcher.alive,
+            hung_for_ms=self.watcher.hung_for_ms,
+        )
+        self.client: FlaskClient = app.test_client()
+
+    def write_config(self, topics: list[int], **more: Any) -> None:
+        content = {"network": "testnet", "worker": [{"topicId": number} for number in topics]} | more
+        aside = self.config_path.with_suffix(".new")
+        aside.write_text(json.dumps(content))
+        aside.replace(self.config_path)
+
+    def store_candles(self, cell: Cell, last_close: float = LAST_CLOSE) -> None:
+        """Everything `cell` needs, up to now."""
+        for interval in {cell.interval, Interval.MINUTE}:
+            self.candles.upsert(cell.symbol, interval, candles_until(self.clock.now_ms(), interval, last_close=last_close))
+
+    def promote(self, cell: Cell, answer: float) -> str:
+        """Publish a model that answers `baseline + scale × answer`, and make it champion."""
+        draft = tiny_draft(cell, answer, signature=signature_of(cell))
+        version = self.models.publish(cell, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+        self.models.promote(cell, version, "better")
+        return version
+
+    def fill(self, *cells: Cell, answer: float = 0.0) -> None:
+        """Candles and a champion for each of `cells`, noticed by the watcher."""
+        for cell in cells:
+            self.store_candles(cell)
+            self.promote(cell, answer)
+        self.watcher.look()
+
+    def get(self, path: str) -> tuple[int, str]:
+        response = self.client.get(path)
+        return response.status_code, response.get_data(as_text=True)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """Topics 3 (BTC price 10m), 69 (BTC price 24h), 84 (ETH log-return 8h) and 82 (SOL volatility 15m), without any data."""
+    node = Node(tmp_path, [3, 69, 84, 82])
+    yield node
+    node.watcher.stop()
+    node.engine.dispose()
