@@ -25,6 +25,10 @@ COLUMNS: Final[tuple[str, ...]] = ("open_time", *PRICES, "volume", "quote_volume
 OPTIONAL_COLUMNS: Final[tuple[str, ...]] = COLUMNS[6:]
 """NaN where the source does not have them."""
 
+LARGEST_JUMP: Final = 2.0
+LARGEST_RANGE: Final = 5.0
+"""Factors between prices beyond which a candle is an error of the source and not a move of the market; see `plausible_rows`."""
+
 
 def _broken_rules(values: Mapping[str, Any] | pd.DataFrame, interval: Interval) -> dict[str, Any]:
     """What is wrong by rule, as booleans: of one candle, or of each row if `values` holds columns."""
@@ -85,6 +89,20 @@ def sound_rows(frame: pd.DataFrame, interval: Interval) -> npt.NDArray[np.bool_]
     broken = np.logical_or.reduce(list(_broken_rules(frame, interval).values()))
     contradicting = frame["open_time"].duplicated(keep=False) & ~frame.duplicated(keep=False)
     return np.asarray(~(broken | contradicting.to_numpy()), dtype=np.bool_)
+
+
+def plausible_rows(frame: pd.DataFrame, interval: Interval) -> npt.NDArray[np.bool_]:
+    """Which rows of a sorted frame a market can have had: no jump between neighbours, no range beyond the worst crashes.
+
+    Trading is continuous. In years of real candles an open never lay more than 1.5 % from the close before it, and within an
+    hour prices never moved by more than a factor of 3.2. Of two neighbours that do not fit, neither is trusted.
+    """
+    open_, high, low, close = (frame[name].to_numpy() for name in PRICES)
+    range_ok = np.ones(len(frame), dtype=np.bool_) if interval is Interval.DAY else high <= low * LARGEST_RANGE
+    ratio = open_[1:] / close[:-1]
+    neighbours = np.diff(frame["open_time"].to_numpy()) == interval.ms
+    jump = neighbours & ((ratio > LARGEST_JUMP) | (ratio < 1 / LARGEST_JUMP))
+    return np.asarray(range_ok & ~np.append(jump, False) & ~np.append(False, jump), dtype=np.bool_)
 
 
 def check_candles(frame: pd.DataFrame, interval: Interval, now_ms: int) -> pd.DataFrame:

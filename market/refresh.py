@@ -86,9 +86,12 @@ class _Refresh:
         return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()))
 
     def _start_of_newest(self) -> int:
-        page = self._last - (PAGE - 1) * self.interval.ms
+        page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)
         newest = self.store.newest(self.symbol, self.interval)
-        return max(self._first, page, 0 if newest is None else newest - (CORRECTED - 1) * self.interval.ms)
+        # A store that is ahead of the clock tells nothing about what is missing.
+        if newest is None or newest > self._last:
+            return page
+        return max(page, newest - (CORRECTED - 1) * self.interval.ms)
 
     def _fill(self, hole: Hole) -> bool:
         """Fetch `hole` from its newest candle backwards; False if told to stop.

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS, Interval
-from simulator.exchange.candles import Candles, Market, forming
+from simulator.exchange.candles import Candles, Market, with_forming
 from simulator.exchange.failures import Failures, Row
 
 DEFAULT_LIMIT: Final = 500
@@ -110,11 +110,11 @@ class SimulatedExchange:
     def _window(self, symbol: str, interval: Interval, start: int | None, end: int | None, limit: int) -> Candles:
         """The first `limit` candles from `start` on, or without it the last `limit` up to `end`; the newest is still forming."""
         now_ms = self._clock.now_ms()
-        minutes = self._market.candles(symbol, Interval.MINUTE, now_ms)
-        candles = forming(self._market.candles(symbol, interval, now_ms), minutes, interval, now_ms)
-        candles = self._failures.traded(candles.between(start or 0, now_ms if end is None else end), interval)
+        candles = self._market.candles(symbol, interval, now_ms)
+        candles = self._failures.traded(candles.between(start or 0, now_ms if end is None else min(end, now_ms)), interval)
         part = slice(0, limit) if start is not None else slice(max(0, len(candles) - limit), None)
-        return Candles(candles.open_time[part], candles.values[part])
+        candles = Candles(candles.open_time[part], candles.values[part])
+        return with_forming(candles, self._market.candles(symbol, Interval.MINUTE, now_ms), interval, now_ms)
 
     def _symbol(self, query: Any) -> str:
         symbol = str(query.get("symbol", ""))

@@ -68,24 +68,21 @@ def aggregate(candles: Candles, interval: Interval) -> Candles:
     return Candles(bucket[starts], values)
 
 
-def forming(candles: Candles, minutes: Candles, interval: Interval, now_ms: int) -> Candles:
-    """`candles` up to `now_ms`, the last one as far as it has got.
+def with_forming(candles: Candles, minutes: Candles, interval: Interval, now_ms: int) -> Candles:
+    """The same candles; if the last one is still forming at `now_ms`, it is shown as far as it has got.
 
     It is put together from `minutes` where there are some; the newest minute, or the candle itself, has walked a part of its way.
     """
-    start = interval.floor(now_ms)
-    past = candles.between(0, start)
-    if not len(past) or past.open_time[-1] != start:
-        return past
-    parts = minutes.between(start, now_ms) if interval is not Interval.MINUTE else past.between(start, start)
-    step = Interval.MINUTE.ms
-    if not len(parts):
-        parts, step = past.between(start, start), interval.ms
+    if not len(candles) or candles.open_time[-1] + interval.ms <= now_ms:
+        return candles
+    parts, step = minutes.between(int(candles.open_time[-1]), now_ms), Interval.MINUTE
+    if interval is Interval.MINUTE or not len(parts):
+        parts, step = Candles(candles.open_time[-1:], candles.values[-1:]), interval
     values = parts.values.copy()
-    if parts.open_time[-1] + step > now_ms:
-        _cut_short(values[-1], (now_ms - int(parts.open_time[-1])) / step)
+    if parts.open_time[-1] + step.ms > now_ms:
+        _cut_short(values[-1], (now_ms - int(parts.open_time[-1])) / step.ms)
     last = aggregate(Candles(parts.open_time, values), interval)
-    return Candles(past.open_time, np.concatenate([past.values[:-1], last.values]))
+    return Candles(candles.open_time, np.concatenate([candles.values[:-1], last.values]))
 
 
 def _cut_short(values: npt.NDArray[np.float64], part: float) -> None:
