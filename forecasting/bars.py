@@ -1,0 +1,101 @@
+"""Candles as plain arrays in unbroken runs, and the trailing sums that every feature and target is made of.
+
+A run is a stretch of candles without a hole. Everything is computed run by run, so nothing ever reaches across a hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from node.durations import Interval
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """One run of n candles, oldest first. Every array has shape [n]; prices in the quote currency, volume in the base currency."""
+
+    open_time: Integers
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+    def __len__(self) -> int:
+        return len(self.open_time)
+
+    @property
+    def log_returns(self) -> Floats:
+        """Log return of each close over the close before; NaN for the first."""
+        logs = np.log(self.close)
+        return logs - lag(logs, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run and where it lies in its frame: rows `start` to `stop`, without `stop`."""
+
+    start: int
+    stop: int
+    bars: Bars
+
+
+def runs_of(candles: pd.DataFrame, interval: Interval) -> list[Run]:
+    """Cut a candle frame at its holes."""
+    times = candles["open_time"].to_numpy(np.int64)
+    if len(times) == 0:
+        return []
+    cuts = np.flatnonzero(np.diff(times) != interval.ms) + 1
+    edges = [0, *cuts.tolist(), len(times)]
+    columns = {name: candles[name].to_numpy(np.float64) for name in ("high", "low", "close", "volume")}
+    return [
+        Run(start, stop, Bars(times[start:stop], **{name: values[start:stop] for name, values in columns.items()}))
+        for start, stop in pairwise(edges)
+    ]
+
+
+def lag(values: Floats, steps: int) -> Floats:
+    """The value `steps` earlier; NaN where there is none."""
+    if steps == 0:
+        return values
+    shifted = np.full_like(values, np.nan)
+    if steps < len(values):
+        shifted[steps:] = values[:-steps]
+    return shifted
+
+
+def trailing_sum(values: Floats, span: int) -> Floats:
+    """Sum of the newest `span` values at every row; NaN for the first `span - 1` rows.
+
+    Built from blocks of doubling length, so that a sum is made of its own values alone, in one fixed order: longer or shorter
+    history changes not a single bit of it, which a running sum could not promise.
+    """
+    total: Floats | None = None
+    block, length, reach = values, 1, 0
+    while True:
+        if span & length:
+            part = lag(block, reach)
+            total = part if total is None else total + part
+            reach += length
+        if reach == span:
+            return values.copy() if total is None else total
+        block = block + lag(block, length)
+        length *= 2
+
+
+def trailing_mean(values: Floats, span: int) -> Floats:
+    """Mean of the newest `span` values at every row; NaN for the first `span - 1` rows."""
+    return trailing_sum(values, span) / span
+
+
+def root_mean_square_return(bars: Bars, span: int) -> Floats:
+    """Root of the mean squared one-bar log return over the newest `span` returns, which read `span + 1` candles."""
+    root: Floats = np.sqrt(trailing_mean(bars.log_returns**2, span))
+    return root

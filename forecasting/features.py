@@ -1,0 +1,156 @@
+"""What a model sees of the candles: named, causal features, each with the history it declares to need.
+
+A feature's value at a candle is made of that candle and at most `warm_up` candles before it. The name is part of a checkpoint's
+signature: to change what a feature means, give it a new name and keep the old one.
+
+Features are free of units where they can be (returns in deviations, volume against its mean), so that they mean the same in a
+calm week and in a wild one, and read open, high, low, close and volume only, which every source has.
+
+Sources: M. Parkinson, "The extreme value method for estimating the variance of the rate of return", 1980 (ranges);
+F. Corsi, "A simple approximate long-memory model of realized volatility", 2009 (volatility at several scales).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.bars import Bars, Floats, root_mean_square_return, runs_of, trailing_mean, trailing_sum
+from node.durations import DAY_MS, Interval
+from node.topics import Target
+
+SMALLEST_DEVIATION: Final = 1e-5
+"""Deviation of a one-bar log return taken for a market that does not move at all; below one tick of most pairs."""
+
+SCALE_SPAN: Final = 240
+"""Bars over which a return's ordinary size is taken."""
+
+WEEK_MS: Final = 7 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """`compute` gives one value a candle, shape [n], NaN while fewer than `warm_up` candles lie before it."""
+
+    compute: Callable[[Bars], Floats]
+    warm_up: int
+
+
+def deviation(bars: Bars, span: int) -> Floats:
+    """Size of an ordinary one-bar log return over the newest `span` of them, never zero."""
+    size: Floats = np.maximum(root_mean_square_return(bars, span), SMALLEST_DEVIATION)
+    return size
+
+
+def _scaled_return(bars: Bars, span: int) -> Floats:
+    """Log return over `span` bars, in deviations of such a return."""
+    return trailing_sum(bars.log_returns, span) / (deviation(bars, SCALE_SPAN) * math.sqrt(span))
+
+
+def _log_volatility(bars: Bars, span: int) -> Floats:
+    """Log of the deviation over `span` bars."""
+    return np.log(deviation(bars, span))
+
+
+def _volatility_ratio(bars: Bars, span: int) -> Floats:
+    """Log of the deviation over `span` bars against that over the long span."""
+    return np.log(deviation(bars, span) / deviation(bars, SCALE_SPAN))
+
+
+def _log_range(bars: Bars, span: int) -> Floats:
+    """Log of Parkinson's volatility: what the ranges from low to high over `span` bars say of the deviation."""
+    ranges: Floats = np.log(bars.high / bars.low)
+    size: Floats = np.sqrt(trailing_mean(ranges**2, span) / (4 * np.log(2)))
+    return np.log(np.maximum(size, SMALLEST_DEVIATION))
+
+
+def _relative_volume(bars: Bars, span: int) -> Floats:
+    """Log of the candle's volume against its mean over `span` bars; bounded below, and 0 where nothing was traded at all."""
+    mean = trailing_mean(bars.volume, span)
+    ratio = np.divide(bars.volume, mean, out=np.ones_like(mean), where=mean > 0)
+    return np.where(np.isnan(mean), np.nan, np.log((ratio + 0.01) / 1.01))
+
+
+def _phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
+    """Where in the day or week the candle opens, on a circle."""
+    return wave(2 * np.pi * ((bars.open_time % period_ms) / period_ms))
+
+
+def _over(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats], *, also: int = 0) -> dict[str, Feature]:
+    """One feature a span, made of the returns over that span, and over the span `also` where it reads that too."""
+    return {f"{name}_{span}": Feature(_with(compute, span), max(span, also)) for span in spans}
+
+
+def _over_candles(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats]) -> dict[str, Feature]:
+    """One feature a span, made of that many candles: one fewer lies before the newest."""
+    return {f"{name}_{span}": Feature(_with(compute, span), span - 1) for span in spans}
+
+
+def _with(compute: Callable[[Bars, int], Floats], span: int) -> Callable[[Bars], Floats]:
+    return lambda bars: compute(bars, span)
+
+
+FEATURES: Final[dict[str, Feature]] = {
+    **_over((1, 5, 15, 60, 240), "scaled_return", _scaled_return, also=SCALE_SPAN),
+    **_over((5, 15, 60), "volatility_ratio", _volatility_ratio, also=SCALE_SPAN),
+    **_over((5, 15, 60, 240, 1440), "log_volatility", _log_volatility),
+    **_over_candles((1, 5, 15, 60, 240), "log_range", _log_range),
+    **_over_candles((60, 240), "relative_volume", _relative_volume),
+    "day_sine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.sin), 0),
+    "day_cosine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.cos), 0),
+    "week_sine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.sin), 0),
+    "week_cosine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.cos), 0),
+}
+"""Every feature by its name."""
+
+_OF_RETURNS: Final = (
+    "scaled_return_1", "scaled_return_5", "scaled_return_15", "scaled_return_60",
+    "volatility_ratio_5", "volatility_ratio_15", "volatility_ratio_60",
+    "relative_volume_60", "day_sine", "day_cosine",
+)  # fmt: skip
+_OF_VOLATILITY: Final = (
+    "scaled_return_1", "scaled_return_15",
+    "log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440",
+    "log_range_1", "log_range_5", "log_range_15", "log_range_60",
+    "relative_volume_60", "relative_volume_240", "day_sine", "day_cosine", "week_sine", "week_cosine",
+)  # fmt: skip
+DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
+    Target.PRICE: _OF_RETURNS,
+    Target.LOG_RETURN: _OF_RETURNS,
+    Target.VOLATILITY: _OF_VOLATILITY,
+}
+
+WORTHWHILE_WARM_UP: Final = 0.2
+"""Part of the history that a feature may cost before the first value of it is there."""
+
+
+def default_features(target: Target, bars: int) -> tuple[str, ...]:
+    """The target's features whose warm-up a history of `bars` candles can afford."""
+    return tuple(name for name in DEFAULT_FEATURES[target] if FEATURES[name].warm_up <= WORTHWHILE_WARM_UP * bars)
+
+
+def warm_up_of(names: Sequence[str]) -> int:
+    """Candles that must lie before the first one at which all of these features exist."""
+    return max((FEATURES[name].warm_up for name in names), default=0)
+
+
+def features_of(bars: Bars, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Features of one run, shape [n, F]."""
+    if not names:
+        return np.empty((len(bars), 0), np.float32)
+    return np.stack([FEATURES[name].compute(bars) for name in names], axis=1).astype(np.float32)
+
+
+def feature_matrix(candles: pd.DataFrame, names: Sequence[str], interval: Interval) -> npt.NDArray[np.float32]:
+    """Features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every hole."""
+    matrix = np.full((len(candles), len(names)), np.nan, np.float32)
+    for run in runs_of(candles, interval):
+        matrix[run.start : run.stop] = features_of(run.bars, names)
+    return matrix

@@ -1,0 +1,157 @@
+"""The training loop: batches in random order, early stopping on a part of time that comes after.
+
+Everything that is random is drawn from one seed, on one thread, so that the same data give the same weights to the last bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from node.errors import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What is chosen before training, whatever the network."""
+
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    largest_gradient: float = 1.0
+    """Norm to which gradients are clipped."""
+    patience: int = 5
+    """Epochs without improvement on the validation part after which training stops."""
+    windows_per_epoch: int = 16_384
+    """Neighbouring windows are nearly alike: an epoch takes every k-th, the next one those in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training stands after an epoch. Losses are mean squared errors in deviations of the training targets."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows without a copy of them: standardised `features` [n, F], and for each window the row it ends at and its target [N]."""
+
+    features: Tensor
+    rows: Tensor
+    targets: Tensor
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def every(self, stride: int, offset: int = 0) -> Windows:
+        """Every `stride`-th window."""
+        return Windows(self.features, self.rows[offset::stride], self.targets[offset::stride], self.length)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows [B, W, F] and targets [B]."""
+        reach = torch.arange(1 - self.length, 1)
+        return self.features[self.rows[index].unsqueeze(1) + reach], self.targets[index]
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """One thread, one seed, deterministic algorithms; everything as it was afterwards."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
+
+
+def training_step(
+    network: nn.Module, optimiser: torch.optim.Optimizer, windows: Tensor, targets: Tensor, largest_gradient: float
+) -> Tensor:
+    """One step on a batch; the loss before it."""
+    optimiser.zero_grad(set_to_none=True)
+    loss = nn.functional.mse_loss(network(windows), targets)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
+    optimiser.step()
+    return loss.detach()
+
+
+def make_optimiser(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay, all parameters in one fused update."""
+    return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def fit(
+    network: nn.Module,
+    training: Windows,
+    validation: Windows,
+    settings: FitSettings,
+    *,
+    max_epochs: int,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train in place and leave the weights that did best on the validation part, which may be those it came with.
+
+    TrainingError if the loss stops being a number.
+    """
+    started = time.perf_counter()
+    optimiser = make_optimiser(network, settings)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=1)
+    stride = -(-len(training) // settings.windows_per_epoch)
+    validation = validation.every(-(-len(validation) // settings.windows_per_epoch))
+    best_loss, best, waited = mean_loss(network, validation), copy.deepcopy(network.state_dict()), 0
+    for epoch in range(1, max_epochs + 1):
+        train_loss = _epoch(network, optimiser, training.every(stride, (epoch - 1) % stride), settings)
+        validation_loss = mean_loss(network, validation)
+        if not (torch.isfinite(torch.tensor([train_loss, validation_loss])).all()):
+            raise TrainingError(f"the loss is no number any more in epoch {epoch}", hint="The champion stays.")
+        schedule.step(validation_loss)
+        if on_progress:
+            on_progress(Progress(epoch, max_epochs, train_loss, validation_loss, time.perf_counter() - started))
+        waited += 1
+        if validation_loss < best_loss:
+            best_loss, best, waited = validation_loss, copy.deepcopy(network.state_dict()), 0
+        if waited >= settings.patience:
+            break
+    network.load_state_dict(best)
+    network.eval()
+
+
+def _epoch(network: nn.Module, optimiser: torch.optim.Optimizer, windows: Windows, settings: FitSettings) -> float:
+    network.train()
+    losses = [
+        training_step(network, optimiser, *windows.batch(index), settings.largest_gradient)
+        for index in torch.split(torch.randperm(len(windows)), settings.batch)
+    ]
+    return float(torch.stack(losses).mean())
+
+
+@torch.no_grad()
+def mean_loss(network: nn.Module, windows: Windows) -> float:
+    """Mean squared error over all of `windows`."""
+    answers, targets = answers_of(network, windows), windows.targets
+    return float(nn.functional.mse_loss(answers, targets))
+
+
+@torch.no_grad()
+def answers_of(network: nn.Module, windows: Windows, batch: int = 2048) -> Tensor:
+    """The network's answers [N], without dropout."""
+    network.eval()
+    pieces = [network(windows.batch(index)[0]) for index in torch.split(torch.arange(len(windows)), batch)]
+    return torch.cat(pieces)

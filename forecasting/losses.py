@@ -1,0 +1,111 @@
+"""The losses that score a topic: the loss of every single forecast, shape [n].
+
+All take truth and forecast as deviations from the baseline in model space, and `scale`, the ordinary size of such a deviation.
+`mse` and `mae` are in model space's units; the others in multiples of the scale, as the network defines them.
+
+For the target price the judge works on log returns. The network squares errors of the price itself, which weighs an hour by its
+squared price: the same ordering to a few parts in a thousand, without a level that drifts.
+
+Sources: the Allora network's research notes on losses for returns (ZPTAE with outlier penalty; CZAR); P. J. Huber, "Robust
+estimation of a location parameter", 1964.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from forecasting.bars import Floats
+from node.errors import ForecastError
+
+Loss = Callable[[Floats, Floats, Floats], Floats]
+"""(truth, forecast, scale), each [n] → loss [n]."""
+
+HUBER_DELTA: Final = 1.0
+ZPTAE_POWER: Final = 0.25
+ZPTAE_PENALTY: Final = 0.01
+CZAR_ALPHA: Final = 1.0
+CZAR_EPSILON: Final = 1.0
+CZAR_TAU: Final = 0.05
+
+
+def squared(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """`mse`, before the mean."""
+    return (forecast - truth) ** 2
+
+
+def absolute(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """`mae`, before the mean."""
+    return np.abs(forecast - truth)
+
+
+def huber(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """Squared up to one scale, absolute beyond."""
+    error = np.abs(forecast - truth) / scale
+    return np.where(error <= HUBER_DELTA, error**2 / 2, HUBER_DELTA * (error - HUBER_DELTA / 2))
+
+
+def zptae(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """Absolute error after a power-law tanh, plus a penalty that only absurd forecasts feel."""
+    z_truth, z_forecast = truth / scale, forecast / scale
+    penalty = (ZPTAE_PENALTY * np.abs(z_forecast - z_truth)) ** 4
+    return np.abs(_power_tanh(z_forecast) - _power_tanh(z_truth)) + penalty
+
+
+def czar(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """Composite zero-agnostic return loss: a forecast that falls short of a move costs the more the larger the move.
+
+    Next to zero the truth has no direction worth speaking of, so there a constant is added that fades as the truth becomes a move;
+    no forecast can do anything about it, but it keeps the loss from vanishing, whose logarithm the network takes.
+    """
+    z_truth, z_forecast = truth / scale, forecast / scale
+    delta = CZAR_ALPHA / math.sqrt(3)
+    curve = 1 + delta**2
+    softening = _rise(CZAR_EPSILON, delta, curve)
+    left = 1 - _rise(np.abs(z_truth), delta, curve) / softening
+    tau = CZAR_TAU * abs(1 - _rise(math.inf, delta, curve) / softening)
+    nearness = np.logaddexp(0, left / tau) / np.logaddexp(0, 1 / tau)
+    loss: Floats = _czar_unsoftened(z_truth, z_forecast, delta, curve) + nearness * softening
+    return loss
+
+
+def _czar_unsoftened(truth: Floats, forecast: Floats, delta: float, curve: float) -> Floats:
+    sign = np.where(truth >= 0, 1.0, -1.0)
+    # Both from the side on which the truth lies: `said` is negative on the wrong side.
+    size, said = np.abs(truth), sign * forecast
+    whole = _rise(size, delta, curve)
+    bend = np.minimum(_bend(0.0, delta, curve), _bend(size, delta, curve))
+    wrong_side = _bend(0.0, delta, curve) * said**2 / 2 - said + whole
+    too_short = whole - _rise(np.maximum(said, 0.0), delta, curve)
+    too_far = bend * (said - size) ** 2 / 2 + curve / (1 + (size + delta) ** 2) * (said - size)
+    loss: Floats = np.where(said <= 0, wrong_side, np.where(said <= size, too_short, too_far))
+    return loss
+
+
+def _rise(z: Floats | float, delta: float, curve: float) -> Any:
+    """What a forecast of zero loses on a truth of size z ≥ 0."""
+    return curve * (np.arctan(np.add(z, delta)) - math.atan(delta))
+
+
+def _bend(z: Floats | float, delta: float, curve: float) -> Any:
+    """Size of the second derivative of that at z."""
+    return curve * 2 * np.add(z, delta) / (1 + np.add(z, delta) ** 2) ** 2
+
+
+def _power_tanh(z: Floats) -> Floats:
+    """Like tanh near zero, then growing as a quarter's power instead of saturating."""
+    return np.divide(z, (1 + z**2) ** ((1 - ZPTAE_POWER) / 2))
+
+
+LOSSES: Final[dict[str, Loss]] = {"mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "czar": czar}
+
+
+def loss_of(name: str) -> Loss:
+    """The loss by its name in config.json; ForecastError if there is none."""
+    try:
+        return LOSSES[name]
+    except KeyError:
+        raise ForecastError(f"{name!r} is not a loss; known are {', '.join(LOSSES)}") from None

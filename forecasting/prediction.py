@@ -1,0 +1,108 @@
+"""From the newest candles to one number. No torch here: the checkpoint's ONNX graph does the work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pandas as pd
+
+from forecasting.bars import runs_of
+from forecasting.features import features_of
+from forecasting.signature import Signature
+from forecasting.targets import from_model_space, targets_of
+from node.errors import ForecastError, NotEnoughDataError
+
+Singles = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What a graph is given: window [1, W, F], baseline [1] and scale [1], all float32; and the candle it ends with."""
+
+    window: Singles
+    baseline: Singles
+    scale: Singles
+    made_from: int
+    """Open time of the newest candle, in milliseconds UTC."""
+    close: float
+    """That candle's close, in the quote currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`value` and `baseline` are in the target's own units: a price, a log return over the horizon, or a volatility per minute."""
+
+    value: float
+    log_return_or_log_vol: float
+    baseline: float
+    made_from: int
+
+
+def bars_needed(signature: Signature) -> int:
+    """Candles from which one forecast can be made."""
+    return signature.bars_needed
+
+
+def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
+    """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a hole is in the way."""
+    needed = signature.bars_needed
+    newest = candles.iloc[-needed:]
+    runs = runs_of(newest, signature.interval)
+    have = len(runs[-1].bars) if runs else 0
+    if have < needed:
+        reason = "a hole lies in them" if len(newest) >= needed else f"there are {len(newest)}"
+        raise NotEnoughDataError(
+            f"a forecast of {signature.cell} needs the newest {needed} {signature.interval} candles without a hole; {reason}",
+            hint="The history is still filling, or the exchange halted; it mends itself as candles arrive.",
+        )
+    bars = runs[-1].bars
+    targets = targets_of(bars, signature)
+    return ModelInput(
+        window=features_of(bars, signature.features)[np.newaxis, -signature.window :],
+        baseline=targets.baseline[-1:].astype(np.float32),
+        scale=targets.scale[-1:].astype(np.float32),
+        made_from=int(bars.open_time[-1]),
+        close=float(bars.close[-1]),
+    )
+
+
+def forecast(
+    session: ort.InferenceSession, signature: Signature, candles: pd.DataFrame, last_price: float | None = None
+) -> Forecast:
+    """Ask a graph about the newest candle of a frame.
+
+    A price is forecast from `last_price`, or from the newest close if that is None. NotEnoughDataError as `model_input`;
+    ForecastError for an answer that is not finite.
+    """
+    given = model_input(signature, candles)
+    answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
+    price = given.close if last_price is None else last_price
+    try:
+        value = from_model_space(signature.target, answer, price)
+        baseline = from_model_space(signature.target, float(given.baseline[0]), price)
+    except OverflowError:
+        value = baseline = math.inf
+    if not math.isfinite(value) or not math.isfinite(baseline):
+        raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
+    return Forecast(value, answer, baseline, given.made_from)
+
+
+def run_graph(session: ort.InferenceSession, window: Singles, baseline: Singles, scale: Singles) -> Singles:
+    """Answers [N] in model space for windows [N, W, F], baselines [N] and scales [N]."""
+    answers = session.run(["forecast"], {"window": window, "baseline": baseline, "scale": scale})[0]
+    return np.asarray(answers, np.float32)
+
+
+def open_session(graph: bytes | Path) -> ort.InferenceSession:
+    """A session on one thread: these graphs are too small to gain from more."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    content = graph if isinstance(graph, bytes) else graph.read_bytes()
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,72 @@
+"""What is forecast, and the baseline it is measured against, in model space.
+
+| target | model space | baseline | scale |
+|---|---|---|---|
+| price, log_return | log return over the horizon | 0: the last price stays | deviation of such a return, trailing |
+| volatility | log of the volatility over the horizon | log of the trailing volatility over the same span | 1 |
+
+A model answers `baseline + shrinkage × scale × network`, so that a network without skill leaves the baseline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from forecasting.bars import Bars, Floats, lag, trailing_sum
+from forecasting.features import SMALLEST_DEVIATION, deviation
+from forecasting.signature import Signature
+from node.topics import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Per candle, shape [n], in model space; `truth` is NaN where the horizon has not passed or crosses a hole."""
+
+    baseline: Floats
+    scale: Floats
+    truth: Floats
+
+
+def standard_deviation(bars: Bars, span: int) -> Floats:
+    """Sample standard deviation of the newest `span` one-bar log returns, per bar and not per year; of a single one, its size."""
+    returns = bars.log_returns
+    if span == 1:
+        return np.abs(returns)
+    squares, total = trailing_sum(returns**2, span), trailing_sum(returns, span)
+    return np.sqrt(np.maximum(squares - total**2 / span, 0.0) / (span - 1))
+
+
+ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}
+"""What may be meant by volatility. The network does not document its formula, so it is a named choice."""
+
+
+def targets_of(bars: Bars, signature: Signature) -> Targets:
+    """Baseline, scale and truth at every candle of one run."""
+    steps = signature.steps
+    if signature.target is Target.VOLATILITY:
+        volatility = ESTIMATORS[signature.estimator](bars, steps)
+        trailing = np.log(np.maximum(volatility, SMALLEST_DEVIATION))
+        return Targets(baseline=trailing, scale=np.where(np.isnan(trailing), np.nan, 1.0), truth=_lead(trailing, steps))
+    logs = np.log(bars.close)
+    scale = deviation(bars, signature.scale_span) * math.sqrt(steps)
+    return Targets(baseline=np.where(np.isnan(scale), np.nan, 0.0), scale=scale, truth=_lead(logs - lag(logs, steps), steps))
+
+
+def from_model_space(target: Target, value: float, last_price: float) -> float:
+    """The forecast in the target's own units: a price in the quote currency, a log return, or a volatility per minute."""
+    if target is Target.PRICE:
+        return last_price * math.exp(value)
+    return math.exp(value) if target is Target.VOLATILITY else value
+
+
+def _lead(values: Floats, steps: int) -> Floats:
+    """The value `steps` later; NaN where it is not known yet."""
+    ahead = np.full_like(values, np.nan)
+    if steps < len(values):
+        ahead[:-steps] = values[steps:]
+    return ahead
