@@ -71,7 +71,7 @@ def _get(url: str) -> Any:
 def _has_data(topic: Topic) -> bool:
     """Asked of the exchange itself, not of the node that is being shown."""
     query = f"symbol={topic.cell.symbol}&interval={topic.cell.interval}&limit=1"
-    return _get(f"http://127.0.0.1:{EXCHANGE_PORT}/api/v3/klines?{query}") != []
+    return bool(_get(f"http://127.0.0.1:{EXCHANGE_PORT}/api/v3/klines?{query}") != [])
 
 
 def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:

@@ -1,43 +1,49 @@
-"""Whether a candidate may become champion: only if it is not worse than the baseline and the present champion, beyond noise.
+"""Whether a candidate may become champion: only if it is not worse than the baseline and than the present champion.
 
-Both comparisons are made on candles that neither contender has seen, with the topic's own loss.
+A candidate that is not better than the baseline on candles it never saw is turned into the baseline before it comes here, so the
+first condition is met by construction. The second is judged on candles that neither contender has learned from, with the topic's
+own loss, and differences within noise do not count against a candidate that has shown skill: it knows newer data.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from forecasting.evaluation import Comparison, Scores
 
-NOISE = 1.645
+NOISE: Final = 1.645
 """Diebold–Mariano statistic above which a difference is more than noise: one-sided 5 %."""
 
-ENOUGH = 20
-"""Independent (non-overlapping) forecasts below which two models cannot be told apart."""
+ENOUGH: Final = 10.0
+"""Forecasts without overlap below which two models cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The decision and its reason in words, as it will stand in the manifest."""
 
-    promote: bool
+    promoted: bool
     reason: str
 
 
-def judge(candidate: Scores, against_champion: Comparison | None, champion_exists: bool) -> Verdict:
+def judge(candidate: Scores, against_champion: Comparison | None, has_champion: bool) -> Verdict:
     """Decide on a candidate.
 
-    `candidate` holds its scores against the baseline on its test part. `against_champion` compares it with the champion on what
-    neither has seen (statistic above zero: the candidate's loss is larger), or is None where there is too little of that.
+    `candidate` holds its scores against the baseline on its test part. `against_champion` compares it, as the first, with the
+    champion on what neither has learned from; None where there is nothing of that kind.
     """
-    skill = f"skill {candidate.skill:+.4f} against the baseline on {candidate.n} forecasts it never saw"
-    if candidate.dm > NOISE and candidate.skill < 0:
-        return Verdict(False, f"refused: {skill} is worse beyond noise (Diebold–Mariano {candidate.dm:+.2f})")
-    if not champion_exists:
-        return Verdict(True, f"promoted: {skill} is not worse beyond noise, and there was no champion")
-    if against_champion is None:
-        return Verdict(False, f"refused: {skill}, but too little data that neither it nor the champion has seen to compare them")
-    versus = f"Diebold–Mariano {against_champion.dm:+.2f} against the champion on {against_champion.n} forecasts neither has seen"
-    if against_champion.dm > NOISE:
-        return Verdict(False, f"refused: {skill}; {versus} is worse beyond noise")
-    return Verdict(True, f"promoted: {skill} and {versus} are not worse beyond noise")
+    if candidate.skill > 0:
+        case = f"skill {candidate.skill:+.5f} against the baseline on {candidate.n} forecasts it never saw (DM {candidate.dm:+.2f})"
+    else:
+        case = "it showed no skill on data it never saw and became the baseline"
+    if not has_champion:
+        return Verdict(True, f"promoted: {case}; there was no champion")
+    if against_champion is None or against_champion.n_effective < ENOUGH:
+        return Verdict(False, f"refused: {case}; too little data that neither it nor the champion has learned from")
+    versus = f"{against_champion.n} forecasts beside the champion (DM {against_champion.dm:+.2f})"
+    if against_champion.first_loss <= against_champion.second_loss:
+        return Verdict(True, f"promoted: {case}; not worse on {versus}")
+    if candidate.skill > 0 and against_champion.dm <= NOISE:
+        return Verdict(True, f"promoted: {case}; not worse beyond noise on {versus}")
+    return Verdict(False, f"refused: {case}; worse on {versus}")

@@ -108,4 +108,4 @@ class Updater:
         topics = config.topics(self._settings.inference_url)
         self._board.follow(topics)
         self._keeper.configure(config, topics)
-        self._trainer.configure(config, topics)
+        self._trainer.configure(config.updater, topics)

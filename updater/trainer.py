@@ -18,18 +18,19 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from model_store.store import ModelStore
 from node.clock import Clock
-from node.config import Config
-from node.errors import ModelStoreError, TrainingError
+from node.config import Updater as UpdaterSection
+from node.durations import MINUTE_MS
+from node.errors import CorruptVersionError, ModelStoreError, TrainingError
 from node.settings import Settings
 from node.topics import Cell, Topic
-from updater.contest import Contest, Result, hold
+from updater.contest import Contest, Failed, Trained, hold
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 1.0
-RETRY_MS = 10 * 60_000
+RETRY_MS = 10 * MINUTE_MS
 """A topic whose training failed is left alone for this long."""
 
 
@@ -60,14 +61,14 @@ class Trainer:
         self._metrics = metrics
         self._is_filled = is_filled
         self._failed_at: dict[Cell, int] = {}
-        self._config: Config | None = None
+        self._section = UpdaterSection()
         self._topics: tuple[Topic, ...] = ()
 
-    def configure(self, config: Config, topics: tuple[Topic, ...]) -> None:
+    def configure(self, section: UpdaterSection, topics: tuple[Topic, ...]) -> None:
         """Train these topics from now on."""
-        self._config, self._topics = config, topics
+        self._section, self._topics = section, topics
         for topic in topics:
-            if self._store.champion_version(topic.cell) is not None:
+            if self._has_champion(topic.cell):
                 self._board.update(topic.cell, trained=True, state=State.READY)
 
     def run(self, stop: threading.Event) -> None:
@@ -75,94 +76,86 @@ class Trainer:
         while not self._clock.wait(CHECK_SECONDS, stop):
             due = self.due()
             if due:
-                self._train(due, stop)
+                self.train(due, stop)
 
     def due(self) -> list[Due]:
         """Topics to train now: those without champion first, then those whose newest version is too old."""
-        config = self._config
-        if config is None:
-            return []
-        now = self._clock.now_ms()
-        missing, aged, seen = [], [], set()
+        missing: dict[Cell, Due] = {}
+        aged: dict[Cell, Due] = {}
         for topic in self._topics:
-            cell = topic.cell
-            resting = now - self._failed_at.get(cell, -RETRY_MS) < RETRY_MS
-            if cell in seen or resting or not self._is_filled(topic) or self._board.of(cell).state is State.NO_DATA:
+            if not self._is_filled(topic) or self._is_resting(topic.cell):
                 continue
-            seen.add(cell)
-            newest = next(iter(self._store.history(cell)), None)
-            if self._store.champion_version(cell) is None:
-                missing.append(Due(topic, "no champion"))
-            elif newest is None or now - newest.created_ms >= config.updater.retrain_every.ms:
-                aged.append(Due(topic, f"older than {config.updater.retrain_every}"))
-        return missing + aged
+            if not self._has_champion(topic.cell):
+                missing.setdefault(topic.cell, Due(topic, "no champion"))
+            elif self._newest_is_old(topic.cell):
+                aged.setdefault(topic.cell, Due(topic, f"older than {self._section.retrain_every}"))
+        return [*missing.values(), *aged.values()]
 
-    def _train(self, due: list[Due], stop: threading.Event) -> None:
+    def train(self, due: list[Due], stop: threading.Event) -> None:
+        """Hold a contest for each of `due`, several at a time, and publish each result as it comes."""
         for item in due:
             self._board.update(item.topic.cell, state=State.TRAINING, detail=item.reason)
             log.info("training", topic=item.topic.id, model=str(item.topic.cell), reason=item.reason)
         contests = [self._contest(item.topic) for item in due]
-        assert self._config is not None
-        for result in _hold_all(contests, self._config.updater.training_jobs, stop):
-            if stop.is_set():
-                return
-            self._conclude(result)
+        for result in _hold_all(contests, self._section.training_jobs, stop):
+            if isinstance(result, Failed):
+                self._fail(result)
+                continue
+            try:
+                self._publish(result)
+            except (ModelStoreError, OSError) as error:
+                self._fail(Failed(result.topic, error))
 
     def _contest(self, topic: Topic) -> Contest:
-        assert self._config is not None
         return Contest(
             topic=topic,
             database_url=self._settings.database_url,
             model_store=self._settings.model_store,
-            history_ms=self._config.updater.history_ms(topic.cell.interval),
-            max_epochs=self._config.updater.max_epochs,
+            history_ms=self._section.history_ms(topic.cell.interval),
+            max_epochs=self._section.max_epochs,
             now_ms=self._clock.now_ms(),
             log_level=self._settings.log_level,
             log_format=self._settings.log_format,
         )
 
-    def _conclude(self, result: Result) -> None:
-        topic, cell = result.topic, result.topic.cell
-        if result.error is not None:
-            self._failed_at[cell] = self._clock.now_ms()
-            self._count(topic, "failed")
-            trained = self._store.champion_version(cell) is not None
-            self._board.update(cell, state=State.READY if trained else State.FAILED, detail=result.error.message)
-            log.warning("training failed", topic=topic.id, model=str(cell), error=result.error)
-            return
-        assert result.draft is not None
-        try:
-            version = self._publish(result)
-        except (ModelStoreError, OSError) as error:
-            self._failed_at[cell] = self._clock.now_ms()
-            self._count(topic, "failed")
-            self._board.update(cell, state=State.FAILED, detail=str(error))
-            log.error("model could not be published", topic=topic.id, model=str(cell), error=error)
-            return
-        gate = result.draft.gate
-        self._metrics.training_seconds.observe(result.seconds)
-        self._count(topic, "promoted" if gate.promoted else "refused")
+    def _publish(self, result: Trained) -> None:
+        topic, cell, gate = result.topic, result.topic.cell, result.draft.gate
+        version = self._store.publish(cell, graph=result.graph, weights=result.weights, draft=result.draft).version
         if gate.promoted:
+            self._store.promote(cell, version, gate.reason)
             self._metrics.champion_skill.labels(topic.id).set(result.skill)
-        trained = self._store.champion_version(cell) is not None
-        self._board.update(cell, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
+        self._store.prune(cell, self._section.keep_versions)
+        self._metrics.training_seconds.observe(result.seconds)
+        self._metrics.trainings.labels(topic.id, "promoted" if gate.promoted else "refused").inc()
+        self._board.update(cell, trained=self._has_champion(cell), state=State.READY, detail=gate.reason)
         log.info("trained", topic=topic.id, model=str(cell), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
 
-    def _publish(self, result: Result) -> str:
-        assert result.draft is not None
-        assert self._config is not None
+    def _fail(self, result: Failed) -> None:
         cell = result.topic.cell
-        manifest = self._store.publish(cell, graph=result.graph, weights=result.weights, draft=result.draft)
-        if result.draft.gate.promoted:
-            self._store.promote(cell, manifest.version, result.draft.gate.reason)
-        self._store.prune(cell, self._config.updater.keep_versions)
-        return manifest.version
+        self._failed_at[cell] = self._clock.now_ms()
+        self._metrics.trainings.labels(result.topic.id, "failed").inc()
+        trained = self._has_champion(cell)
+        state = State.READY if trained else State.FAILED
+        self._board.update(cell, trained=trained, state=state, detail=str(result.error))
+        log.warning("training failed", topic=result.topic.id, model=str(cell), error=result.error)
 
-    def _count(self, topic: Topic, outcome: str) -> None:
-        self._metrics.trainings.labels(topic.id, outcome).inc()
+    def _has_champion(self, cell: Cell) -> bool:
+        return self._store.champion_version(cell) is not None
+
+    def _is_resting(self, cell: Cell) -> bool:
+        return self._clock.now_ms() - self._failed_at.get(cell, -RETRY_MS) < RETRY_MS
+
+    def _newest_is_old(self, cell: Cell) -> bool:
+        """Refused candidates count too: a topic is retrained once per period, not until something passes."""
+        names = self._store.versions(cell)
+        try:
+            created = self._store.manifest(cell, names[0]).created_ms if names else 0
+        except CorruptVersionError:
+            created = 0
+        return self._clock.now_ms() - created >= self._section.retrain_every.ms
 
 
-def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Result]:
+def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
     """Results as they come.
 
     A training process that dies (out of memory, say) breaks the whole pool, so what is left is then trained one by one: only
@@ -170,20 +163,22 @@ def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iter
     """
     left = {contest.topic.id: contest for contest in contests}
     with _killed_when(stop):
-        for result in _in_parallel(contests, max(2, jobs), stop):
+        for result in _in_parallel(contests, jobs, stop):
             del left[result.topic.id]
             yield result
         for contest in left.values():
             if stop.is_set():
                 return
             died = TrainingError("the training process died", hint="Is there enough memory? Lower updater.historyDays.")
-            yield next(_in_parallel([contest], 2, stop), Result(topic=contest.topic, error=died))
+            yield next(_in_parallel([contest], 2, stop), Failed(contest.topic, died))
 
 
-def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Result]:
-    """Results of the contests whose process lived. joblib would run a single job in this very process, so `jobs` is two or more."""
+def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
+    """Results of the contests whose process lived. joblib runs a single job in this very process, so never fewer than two."""
     try:
-        yield from Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")(delayed(hold)(c) for c in contests)
+        yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered")(
+            delayed(hold)(c) for c in contests
+        )
     except TerminatedWorkerError as error:
         if not stop.is_set():
             log.error("a training process died", error=error)
