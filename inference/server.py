@@ -15,7 +15,7 @@ from node.errors import ConfigError
 from node.settings import Settings
 
 THREADS: Final = 4
-GRACE_SECONDS: Final = 2
+GRACE_SECONDS: Final = 1
 KEEPALIVE_SECONDS: Final = 75
 """Longer than the worker's pause between two submissions, so that it finds its connection open."""
 

@@ -1,0 +1,207 @@
+"""`python -m inference` as an operator starts it: a real server process on a free port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from node.clock import SystemClock
+from tests.inference.conftest import BTC_10M, Node
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """The process, and what it is asked."""
+
+    def __init__(self, node: Node, **environment: str) -> None:
+        self.port = free_port()
+        settings = {
+            "CONFIG_FILE": str(node.config_path),
+            "DATABASE_URL": node.database_url,
+            "MODEL_STORE": str(node.models.root),
+            "INFERENCE_PORT": str(self.port),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inference"],
+            cwd=ROOT,
+            env=os.environ | settings | environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def get(self, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        for _ in range(300):
+            assert self.process.poll() is None, self.process.communicate()[1]
+            try:
+                if condition():
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError("waited for fifteen seconds in vain")
+
+    def wait_until_served(self) -> None:
+        self.wait_for(lambda: self.get("/health/live")[0] == 200)
+
+    def children(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=10)
+        return self.process.returncode, said
+
+
+@pytest.fixture
+def real_node(tmp_path: Path) -> Iterator[Node]:
+    """A node at the present moment, with candles and a champion for topic 3."""
+    node = Node(tmp_path, [3], SystemClock().now_ms())
+    node.fill(BTC_10M)
+    yield node
+    node.engine.dispose()
+
+
+@pytest.fixture
+def server(real_node: Node) -> Iterator[Server]:
+    server = Server(real_node)
+    try:
+        server.wait_until_served()
+        yield server
+    finally:
+        server.process.terminate()
+        try:
+            server.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.communicate()
+
+
+def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, real_node: Node) -> None:
+    assert server.get("/inference/BTC") == (200, "64000.5")
+    assert server.get("/health/ready")[0] == 200
+    real_node.promote(BTC_10M, 0.5)
+    server.wait_for(lambda: server.get("/inference/BTC") != (200, "64000.5"))
+    assert server.get("/inference/BTC")[0] == 200
+    real_node.write_config([3, 84])
+    server.wait_for(lambda: server.get("/inference/ETH")[0] == 503)
+    (worker,) = server.children()
+    code, said = server.end()
+    assert code == 0
+    assert "Traceback" not in said
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_several_requests_are_answered_on_one_connection(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        for _ in range(3):
+            connection.request("GET", "/inference/BTC")
+            response = connection.getresponse()
+            assert response.status == 200
+            assert response.read() == b"64000.5"
+            assert connection.sock is not None
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_time_though_a_client_keeps_its_connection(server: Server, number: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("GET", "/inference/BTC")
+    connection.getresponse().read()
+    code, said = server.end(number)
+    connection.close()
+    assert code == 0
+    assert "Traceback" not in said
+
+
+def test_a_killed_worker_process_is_replaced(server: Server) -> None:
+    (worker,) = server.children()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for(lambda: server.children() not in ([worker], []))
+    server.wait_for(lambda: server.get("/inference/BTC") == (200, "64000.5"))
+
+
+def test_a_worker_process_does_not_outlive_a_killed_parent(server: Server) -> None:
+    (worker,) = server.children()
+    server.process.kill()
+    for _ in range(200):
+        if not Path(f"/proc/{worker}").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it is still there after ten seconds")
+
+
+def test_garbage_instead_of_http_disturbs_nobody(server: Server) -> None:
+    for garbage in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+            client.sendall(garbage)
+            answer = client.recv(65536)
+            assert answer.split()[1][:1] == b"4"
+    assert server.get("/inference/BTC")[0] == 200
+
+
+def test_a_port_in_use_is_said_in_one_line(real_node: Node) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = Server(real_node, INFERENCE_PORT=str(taken.getsockname()[1]))
+        _, said = server.process.communicate(timeout=20)
+    assert server.process.returncode == 2
+    assert said.startswith("error: cannot listen on 127.0.0.1:")
+    assert "Traceback" not in said
+
+
+def test_a_wrong_config_ends_it_at_once_with_exit_code_2(real_node: Node) -> None:
+    real_node.config_path.write_text('{"worker": [{"topicID": 3}]}')
+    server = Server(real_node)
+    _, said = server.process.communicate(timeout=20)
+    assert server.process.returncode == 2
+    assert "topicId" in said
+
+
+MODULES = """
+import json, sys
+import inference.service, inference.server
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_serving_process_imports_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", MODULES], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    modules = json.loads(done.stdout)
+    assert "onnxruntime" in modules
+    heavy = ("torch", "onnx", "onnxscript", "sklearn", "joblib", "safetensors", "requests", "updater", "worker", "simulator")
+    assert [name for name in modules if name.split(".")[0] in heavy] == []
