@@ -179,9 +179,13 @@ def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> I
         yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered")(
             delayed(hold)(c) for c in contests
         )
-    except TerminatedWorkerError as error:
-        if not stop.is_set():
-            log.error("a training process died", error=error)
+    except RuntimeError as error:
+        # Both kinds mean that the pool is gone: killed because of `stop`, or broken because one of its processes died.
+        if stop.is_set():
+            return
+        if not isinstance(error, TerminatedWorkerError):
+            raise
+        log.error("a training process died", error=error)
 
 
 @contextmanager
@@ -192,7 +196,7 @@ def _killed_when(stop: threading.Event) -> Iterator[None]:
     def watch() -> None:
         while not finished.wait(0.2):
             if stop.is_set():
-                get_reusable_executor().shutdown(wait=False, kill_workers=True)
+                get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
                 return
 
     watcher = threading.Thread(target=watch, name="training-stop", daemon=True)
@@ -203,4 +207,4 @@ def _killed_when(stop: threading.Event) -> Iterator[None]:
         finished.set()
         watcher.join()
         # Idle training processes would hold a few hundred megabytes until the next training.
-        get_reusable_executor().shutdown(wait=False, kill_workers=stop.is_set())
+        get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=stop.is_set())

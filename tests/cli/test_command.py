@@ -1,0 +1,79 @@
+"""`allora-node` as an operator uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_store.store import ModelStore
+from node.clock import SystemClock
+from node.config import config_schema
+from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
+
+ROOT = Path(__file__).parents[2]
+
+
+def allora_node(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    return subprocess.run(command, check=False, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"worker": [{"topicId": 3}]}))
+    return path
+
+
+def test_config_check_lists_the_topics_and_refuses_a_wrong_file_with_exit_code_two(config: Path) -> None:
+    done = allora_node("config", "check", str(config), "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == [{"topic_id": 3, "token": "BTC", "target": "price", "horizon": "10m", "model": "birnn"}]
+
+    config.write_text('{"worker": [{"topicId": 3, "paramters": {}}]}')
+    done = allora_node("config", "check", str(config))
+    assert done.returncode == 2
+    assert "worker[0].paramters: unknown key; did you mean 'parameters'?" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_config_schema_prints_the_generated_schema() -> None:
+    assert json.loads(allora_node("config", "schema").stdout) == json.loads(json.dumps(config_schema()))
+
+
+def test_models_are_listed_promoted_rolled_back_and_pruned(tmp_path: Path, config: Path) -> None:
+    root = tmp_path / "models"
+    store = ModelStore(root, SystemClock())
+    names = [
+        store.publish(BTC, graph=tiny_graph(answer), weights=b"weights", draft=tiny_draft(BTC, answer)).version
+        for answer in (0.1, 0.2, 0.3)
+    ]
+    store.promote(BTC, names[0], "first")
+    environment = {"CONFIG_FILE": str(config), "MODEL_STORE": str(root)}
+
+    assert allora_node("models", "promote", "3", names[2], **environment).returncode == 0
+    assert store.champion_version(BTC) == names[2]
+    listed = json.loads(allora_node("models", "list", "--json", **environment).stdout)
+    assert [row["version"] for row in listed if row["champion"]] == [names[2]]
+    assert names[2] in allora_node("models", "show", "3", **environment).stdout
+
+    assert allora_node("models", "rollback", "3", **environment).returncode == 0
+    assert store.champion_version(BTC) == names[0]
+    assert allora_node("models", "prune", "--keep", "1", **environment).returncode == 0
+    assert names[1] not in store.versions(BTC)
+    assert store.champion_version(BTC) == names[0]
+
+
+def test_what_is_not_there_is_said_with_what_there_is(tmp_path: Path, config: Path) -> None:
+    environment = {"CONFIG_FILE": str(config), "MODEL_STORE": str(tmp_path / "none")}
+    done = allora_node("models", "show", "999", **environment)
+    assert done.returncode == 2
+    assert "topic 999" in done.stderr
+    assert "3" in done.stderr
+    assert "empty" in allora_node("models", "list", **environment).stdout

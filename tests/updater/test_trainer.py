@@ -1,0 +1,143 @@
+"""Candidates are trained, judged and published; one topic's failure never stops another's."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from market.candle_store import CandleStore
+from model_store.store import ModelStore
+from node.clock import ManualClock
+from node.config import Config
+from node.database import Heartbeats, open_database
+from node.durations import DAY_MS
+from node.settings import Settings
+from node.topics import Topic
+from tests.updater.stand_ins import candles
+from updater import trainer as trainer_module
+from updater.contest import Contest, Failed, Trained, hold
+from updater.metrics import UpdaterMetrics
+from updater.progress import ProgressBoard, State
+from updater.trainer import RETRY_MS, Trainer
+
+BARS = 2200
+
+
+class Workshop:
+    """A trainer over real stores, with candles of the given tokens."""
+
+    def __init__(self, folder: Path, *topics: int, with_candles: tuple[str, ...] = ("ETHUSDT",)) -> None:
+        self.config = Config.model_validate(
+            {"worker": [{"topicId": n} for n in topics], "updater": {"maxEpochs": 1, "historyDays": 2}}
+        )
+        self.topics: tuple[Topic, ...] = self.config.topics("http://localhost")
+        self.clock = ManualClock()
+        self.settings = Settings(database_url=f"sqlite:///{folder}/node.db", model_store=folder / "models", log_format="console")
+        engine = open_database(self.settings.database_url)
+        store = CandleStore(engine)
+        for symbol in with_candles:
+            for topic in self.topics:
+                interval = topic.cell.interval
+                start = interval.last_closed(self.clock.now_ms()) - (BARS - 1) * interval.ms
+                store.upsert(symbol, interval, candles(interval, start, BARS, seed=len(symbol)))
+        self.models = ModelStore(self.settings.model_store, self.clock)
+        self.board = ProgressBoard(Heartbeats(engine), self.clock)
+        self.board.follow(self.topics)
+        self.metrics = UpdaterMetrics()
+        self.filled = True
+        self.trainer = self.restarted()
+
+    def restarted(self) -> Trainer:
+        """A new trainer over the same disk."""
+        trainer = Trainer(self.settings, self.models, self.clock, self.board, self.metrics, lambda _: self.filled)
+        trainer.configure(self.config.updater, self.topics)
+        return trainer
+
+    def due(self) -> list[int]:
+        return [item.topic.id for item in self.trainer.due()]
+
+    def outcomes(self, topic: int) -> dict[str, float]:
+        return {
+            sample.labels["outcome"]: sample.value
+            for metric in self.metrics.trainings.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total") and sample.labels["topic"] == str(topic)
+        }
+
+
+def test_a_topic_is_trained_once_its_history_is_filled_and_again_when_its_newest_version_is_old(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    shop.filled = False
+    assert shop.due() == []
+    shop.filled = True
+    assert shop.due() == [1]
+
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    cell = shop.topics[0].cell
+    first = shop.models.champion(cell)
+    assert first.manifest.gate.reason.startswith("promoted: ")
+    assert first.manifest.test_start_ms is not None
+    assert shop.board.of(cell).state is State.READY
+    assert shop.due() == []
+
+    shop.clock.advance(DAY_MS / 1000)
+    shop.trainer = shop.restarted()
+    assert shop.due() == [1]
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    assert len(shop.models.history(cell)) == 2
+    assert shop.due() == []
+
+
+def test_one_topic_without_candles_fails_alone_and_rests_before_the_next_try(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 3, 1)
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    btc, eth = shop.topics
+    assert shop.models.champion_version(eth.cell) is not None
+    assert shop.models.champion_version(btc.cell) is None
+    assert shop.board.of(btc.cell).state is State.FAILED
+    assert "candles" in shop.board.of(btc.cell).detail
+    assert (shop.outcomes(3), shop.outcomes(1)) == ({"failed": 1.0}, {"promoted": 1.0})
+    assert shop.due() == []
+    shop.clock.advance(RETRY_MS / 1000)
+    assert shop.due() == [3]
+
+
+def deadly(contest: Contest) -> Trained | Failed:
+    """Stands in for a training that is killed for its memory."""
+    if contest.topic.id == 3:
+        import os  # noqa: PLC0415
+        import signal  # noqa: PLC0415
+
+        os.kill(os.getpid(), signal.SIGKILL)
+    return hold(contest)
+
+
+def test_a_training_process_that_is_killed_takes_no_other_topic_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "hold", deadly)
+    shop = Workshop(tmp_path, 3, 1, with_candles=("ETHUSDT", "BTCUSDT"))
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    assert shop.outcomes(3) == {"failed": 1.0}
+    assert shop.outcomes(1) == {"promoted": 1.0}
+
+
+def test_stopping_kills_trainings_and_publishes_nothing(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    stop = threading.Event()
+    stop.set()
+    shop.trainer.train(shop.trainer.due(), stop)
+    assert shop.models.history(shop.topics[0].cell) == []
+
+
+def test_a_candidate_without_skill_answers_exactly_the_baseline(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    champion = shop.models.champion(shop.topics[0].cell)
+    manifest = champion.manifest
+    if manifest.shrinkage == 0:
+        assert manifest.scores["skill"] == 0
+        assert all(sample.forecast == sample.baseline for sample in manifest.samples)
+    else:
+        assert isinstance(manifest.scores["skill"], float)
+        assert manifest.scores["skill"] > 0
