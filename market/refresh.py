@@ -40,7 +40,7 @@ class Refreshed:
     holes: int
 
 
-def refresh(  # noqa: PLR0917
+def refresh(
     store: CandleStore,
     exchange: Exchange,
     symbol: str,

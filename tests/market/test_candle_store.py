@@ -1,0 +1,213 @@
+"""The candle store on a real SQLite file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from market import candle_store
+from market.candle_store import CandleStore, Hole
+from market.candles import COLUMNS, check_candles
+from node.database import metadata, open_database
+from node.durations import DAY_MS, Interval
+from node.errors import BadMarketDataError
+from tests.market.samples import MINUTE, NOW_MS, make_candles
+
+START = NOW_MS - 10_000 * MINUTE.ms
+STEP = MINUTE.ms
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_is_written_is_read_back_exactly(store: CandleStore) -> None:
+    candles = make_candles(START, 10)
+    assert store.upsert("BTCUSDT", MINUTE, candles) == 10
+    pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), candles)
+
+
+def test_a_second_writing_replaces_and_does_not_double(store: CandleStore) -> None:
+    store.upsert("BTCUSDT", MINUTE, make_candles(START, 10))
+    corrected = make_candles(START, 4, seed=1)
+    store.upsert("BTCUSDT", MINUTE, corrected)
+    assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 10
+    pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, START, START + 3 * STEP), corrected)
+
+
+def test_columns_the_source_lacks_come_back_as_nan(store: CandleStore) -> None:
+    candles = make_candles(START, 3).assign(quote_volume=np.nan, trades=np.nan, taker_base=np.nan, taker_quote=np.nan)
+    store.upsert("BTCUSDT", MINUTE, candles)
+    pd.testing.assert_frame_equal(store.last("BTCUSDT", MINUTE, 5), candles)
+
+
+def test_symbols_and_intervals_do_not_mix(store: CandleStore) -> None:
+    store.upsert("BTCUSDT", MINUTE, make_candles(START, 3))
+    store.upsert("ETHUSDT", MINUTE, make_candles(START, 2))
+    store.upsert("BTCUSDT", Interval.HOUR, make_candles(0, 1, Interval.HOUR))
+    assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 3
+    assert store.newest("BTCUSDT", Interval.HOUR) == 0
+    assert store.newest("SOLUSDT", MINUTE) is None
+    assert store.window("SOLUSDT", MINUTE, 0, NOW_MS).columns.tolist() == list(COLUMNS)
+
+
+def test_the_last_candles_come_oldest_first_and_stop_where_told(store: CandleStore) -> None:
+    candles = make_candles(START, 10)
+    store.upsert("BTCUSDT", MINUTE, candles)
+    assert store.last("BTCUSDT", MINUTE, 3)["open_time"].tolist() == candles["open_time"].tolist()[-3:]
+    assert store.last("BTCUSDT", MINUTE, 2, until_ms=START + 4 * STEP + 1)["open_time"].tolist() == [
+        START + 3 * STEP,
+        START + 4 * STEP,
+    ]
+    assert store.next_after("BTCUSDT", MINUTE, START + 8 * STEP) == START + 9 * STEP
+    assert store.next_after("BTCUSDT", MINUTE, START + 9 * STEP) is None
+
+
+def test_a_corrupt_frame_is_refused_whole(store: CandleStore) -> None:
+    candles = make_candles(START, 12_000)
+    candles.loc[11_999, "low"] = np.nan
+    with pytest.raises(BadMarketDataError):
+        store.upsert("BTCUSDT", MINUTE, candles)
+    assert store.newest("BTCUSDT", MINUTE) is None
+
+
+def test_holes_are_runs_and_halts_are_not_holes(store: CandleStore) -> None:
+    candles = make_candles(START, 20).drop(index=[0, 5, 6, 7, 19])
+    store.upsert("BTCUSDT", MINUTE, candles)
+    span = "BTCUSDT", MINUTE, START - STEP // 2, START + 19 * STEP + STEP // 2
+    begin, middle, end = Hole(START, START), Hole(START + 5 * STEP, START + 7 * STEP), Hole(START + 19 * STEP, START + 19 * STEP)
+    assert store.holes(*span) == [begin, middle, end]
+    store.remember_halt("BTCUSDT", MINUTE, Hole(START + 5 * STEP, START + 6 * STEP))
+    store.remember_halt("BTCUSDT", MINUTE, begin)
+    assert store.holes(*span) == [Hole(START + 7 * STEP, START + 7 * STEP), end]
+    assert store.halted(*span) == 3
+    assert store.holes("ETHUSDT", MINUTE, START, START + STEP) == [Hole(START, START + STEP)]
+
+
+def test_a_candle_that_comes_after_all_ends_its_halt(store: CandleStore) -> None:
+    store.remember_halt("BTCUSDT", MINUTE, Hole(START, START + 9 * STEP))
+    store.upsert("BTCUSDT", MINUTE, make_candles(START, 4))
+    assert store.halted("BTCUSDT", MINUTE, START, START + 9 * STEP) == 6
+    assert store.holes("BTCUSDT", MINUTE, START, START + 9 * STEP) == []
+
+
+def test_pruning_removes_the_old_and_only_the_old(store: CandleStore) -> None:
+    store.upsert("BTCUSDT", MINUTE, make_candles(START, 10))
+    store.upsert("ETHUSDT", MINUTE, make_candles(START, 10))
+    store.remember_halt("BTCUSDT", MINUTE, Hole(START - 2 * STEP, START - STEP))
+    assert store.prune("BTCUSDT", MINUTE, START + 4 * STEP) == 4
+    assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 6
+    assert store.halted("BTCUSDT", MINUTE, 0, NOW_MS) == 0
+    assert store.count("ETHUSDT", MINUTE, 0, NOW_MS) == 10
+
+
+indices = st.lists(st.tuples(st.integers(0, 39), st.integers(1, 12)), max_size=5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(written=indices, halted=indices)
+def test_stored_missing_and_halted_always_make_up_the_whole(written: list[tuple[int, int]], halted: list[tuple[int, int]]) -> None:
+    engine = open_database("sqlite://")
+    store = CandleStore(engine)
+    there: set[int] = set()
+    gone: set[int] = set()
+    for first, count in written:
+        store.upsert("BTCUSDT", MINUTE, make_candles(START + first * STEP, count, seed=count))
+        there |= set(range(first, first + count))
+    for first, count in halted:
+        store.remember_halt("BTCUSDT", MINUTE, Hole(START + first * STEP, START + (first + count - 1) * STEP))
+        gone |= set(range(first, first + count))
+    span = "BTCUSDT", MINUTE, START, START + 49 * STEP
+    whole = set(range(50))
+    missing = {
+        (time - START) // STEP for hole in store.holes(*span) for time in range(hole.start_ms, hole.end_ms + 1, STEP)
+    }  # fmt: skip
+    assert missing == whole - there - gone
+    assert store.count(*span) == len(there & whole)
+    assert store.halted(*span) == len((gone - there) & whole)
+    engine.dispose()
+
+
+WRITER = """
+import sys, time
+from market.candle_store import CandleStore
+from node.database import open_database
+from tests.market.samples import MINUTE, make_candles
+store = CandleStore(open_database(sys.argv[1]))
+start, chunks = int(sys.argv[2]), int(sys.argv[3])
+for chunk in range(chunks):
+    store.upsert("BTCUSDT", MINUTE, make_candles(start + chunk * 500 * MINUTE.ms, 500))
+    print(chunk, flush=True)
+"""
+
+READER = """
+import sys
+from market.candle_store import CandleStore
+from market.candles import check_candles
+from node.database import open_database
+from tests.market.samples import MINUTE
+store = CandleStore(open_database(sys.argv[1]))
+start, wanted, seen = int(sys.argv[2]), int(sys.argv[3]), 0
+while seen < wanted:
+    candles = check_candles(store.window("BTCUSDT", MINUTE, start, start + wanted * MINUTE.ms), MINUTE, 2**53)
+    assert len(candles) % 500 == 0, f"half a chunk: {len(candles)}"
+    assert len(candles) >= seen, "candles vanished"
+    seen = len(candles)
+"""
+
+
+def run(script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_processes_read_whole_chunks_while_another_writes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/node.db"
+    processes = [run(READER, url, START, 20 * 500) for _ in range(2)] + [run(WRITER, url, START, 20)]
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+
+
+def test_a_killed_writer_leaves_whole_chunks_and_another_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/node.db"
+    writer = run(WRITER, url, START, 100_000)
+    assert writer.stdout is not None
+    for _ in range(3):
+        writer.stdout.readline()
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate(timeout=60)
+    engine = open_database(url)
+    store = CandleStore(engine)
+    candles = store.window("BTCUSDT", MINUTE, 0, 2**53)
+    assert len(candles) >= 1500
+    assert len(candles) % 500 == 0
+    check_candles(candles, MINUTE, 2**53)
+    assert store.upsert("BTCUSDT", MINUTE, make_candles(START - STEP, 1)) == 1
+    engine.dispose()
+
+
+def test_ninety_days_of_minutes_are_read_in_order_and_complete(store: CandleStore) -> None:
+    count = 90 * DAY_MS // STEP
+    candles = make_candles(NOW_MS - count * STEP, count)
+    store.upsert("BTCUSDT", MINUTE, candles)
+    pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), candles)
+    assert store.holes("BTCUSDT", MINUTE, NOW_MS - count * STEP, NOW_MS - STEP) == []
+
+
+def test_tables_and_upsert_are_postgresql_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in ("candles", "halts"):
+        assert "BIGINT NOT NULL" in str(CreateTable(metadata.tables[table]).compile(dialect=postgresql.dialect()))
+    engine = open_database("sqlite://")
+    monkeypatch.setattr(engine, "dialect", postgresql.dialect())
+    statement = candle_store.upsert_statement(engine, metadata.tables["candles"], ["symbol", "interval", "open_time"], ["close"])
+    text = str(statement.compile(dialect=postgresql.dialect()))
+    assert "ON CONFLICT (symbol, interval, open_time) DO UPDATE SET close = excluded.close" in text
