@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from model_store.store import ModelStore
 from rich.console import Console
 from rich.table import Table
 
+from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.config import load_config
 from node.errors import ConfigError

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+
 from market.candle_store import CandleStore
 from market.exchange import Exchange
 from market.refresh import Refreshed, refresh
-
 from node.clock import Clock
 from node.config import Config
 from node.durations import HOUR_MS, MINUTE_MS, QUOTE_INTERVAL, SECOND_MS, Interval
