@@ -134,7 +134,7 @@ class _Made:
 
 
 def _make(model: TrainedModel, learned: Learned, dataset: Dataset, test: Integers, loss: str) -> _Made:
-    """The files of a trained model, checked against each other, and its scores on the test part, by the graph that will be served."""
+    """The files of a trained model, checked against each other, and what the graph that will be served scores on the test part."""
     graph = to_onnx(model, dataset.signature)
     samples = samples_of(model, dataset, test[np.linspace(0, len(test) - 1, SAMPLES).astype(int)])
     check_graph(graph, samples)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from forecasting.models.recurrence import final_states
+
 
 @dataclass(frozen=True, slots=True)
 class BiRNNSettings:
@@ -40,7 +42,6 @@ class BiRNN(nn.Module):
             num_layers=settings.layers,
             nonlinearity="tanh",
             batch_first=True,
-            dropout=settings.dropout if settings.layers > 1 else 0.0,
             bidirectional=True,
         )
         self.dropout = nn.Dropout(settings.dropout)
@@ -50,8 +51,11 @@ class BiRNN(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, windows: Tensor) -> Tensor:
-        _, states = self.rnn(windows)
         # The last layer's final states: forward at the last bar, backward at the first.
-        both = torch.cat((states[-2], states[-1]), dim=1)
+        if self.training:
+            both = final_states(self.rnn, windows, self.dropout.p)
+        else:
+            _, states = self.rnn(windows)
+            both = torch.cat((states[-2], states[-1]), dim=1)
         answer: Tensor = self.head(self.dropout(both))
         return answer.squeeze(1)
