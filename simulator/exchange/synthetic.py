@@ -125,7 +125,10 @@ class SyntheticMarket:
         noise = generator.standard_normal((hours, 2))
         log = _with_memory(noise[:, 0], 0.99) * 0.35 + _with_memory(noise[:, 1], 0.8) * 0.3
         log = log[(self._first - FIRST_DAY) * 24 :]
-        return np.exp(np.interp(np.arange((len(log) - 1) * 60) / 60, np.arange(len(log)), log))
+        # Hour by hour, so that not even rounding depends on where the past begins.
+        line = log[:-1, None] + np.diff(log)[:, None] * (np.arange(60) / 60)
+        volatility: _Floats = np.exp(line).ravel()
+        return volatility
 
     def _days_of(self, stream: int) -> _Floats:
         """Log distance from the level at each midnight, one more than there are days."""
