@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.candles import COLUMNS, Candle, check_candles, empty_candles, plausible_rows, sound_rows
@@ -91,6 +91,7 @@ def test_what_is_not_a_number_is_refused(value: object) -> None:
 numbers = st.floats(width=32) | st.floats(90, 110) | st.sampled_from([0.0, -1.0, 100.0])
 
 
+@settings(deadline=None)
 @given(st.lists(numbers, min_size=9, max_size=9), st.sampled_from([START, START + 1, -60_000, 0]))
 def test_one_candle_and_a_frame_are_judged_alike(values: list[float], open_time: int) -> None:
     frame = pd.DataFrame([[open_time, *values]], columns=list(COLUMNS))
