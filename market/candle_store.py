@@ -40,7 +40,7 @@ _halts = Table(
     Column("symbol", String(20), primary_key=True),
     Column("interval", String(4), primary_key=True),
     Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("end_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
 )
 
 
@@ -134,13 +134,9 @@ class CandleStore:
 
     def remember_halt(self, symbol: str, interval: Interval, hole: Hole) -> None:
         """The exchange itself has nothing in `hole`: never ask for it again, and never count it as missing."""
+        row = {"symbol": symbol, "interval": interval.value, "start_ms": hole.start_ms, "end_ms": hole.end_ms}
         with self._engine.begin() as connection:
-            touching = self._halts(connection, symbol, interval, hole.start_ms - interval.ms, hole.end_ms + interval.ms)
-            start, end = min([hole, *touching]).start_ms, max(halt.end_ms for halt in [hole, *touching])
-            for halt in touching:
-                connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.start_ms == halt.start_ms))
-            row = {"symbol": symbol, "interval": interval.value, "start_ms": start, "end_ms": end}
-            connection.execute(_halts.insert(), row)
+            connection.execute(upsert_statement(self._engine, _halts, list(row), []), row)
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
         """Delete candles older than `before_ms`; how many there were."""
@@ -152,7 +148,7 @@ class CandleStore:
     def _halts(self, connection: Connection, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
         statement = _of(select(_halts.c.start_ms, _halts.c.end_ms), _halts, symbol, interval)
         statement = statement.where(_halts.c.start_ms <= end_ms, _halts.c.end_ms >= start_ms).order_by(_halts.c.start_ms)
-        return [Hole(row.start_ms, row.end_ms) for row in connection.execute(statement)]
+        return _joined([Hole(row.start_ms, row.end_ms) for row in connection.execute(statement)])
 
     def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
         with self._engine.connect() as connection:
@@ -172,6 +168,17 @@ _Statement = TypeVar("_Statement", Select[Any], Delete)
 
 def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) -> _Statement:
     return statement.where(table.c.symbol == symbol, table.c.interval == interval.value)
+
+
+def _joined(halts: list[Hole]) -> list[Hole]:
+    """Sorted halts with those that overlap made into one."""
+    joined: list[Hole] = []
+    for halt in halts:
+        if joined and halt.start_ms <= joined[-1].end_ms:
+            joined[-1] = Hole(joined[-1].start_ms, max(joined[-1].end_ms, halt.end_ms))
+        else:
+            joined.append(halt)
+    return joined
 
 
 def _runs(missing: npt.NDArray[np.int64], interval: Interval) -> Iterator[Hole]:

@@ -40,8 +40,15 @@ def main() -> int:
     for name in arguments.fail:
         failures.start(name)
     exchange = SimulatedExchange(market, clock, failures)
-    print(f"simulated exchange on http://{arguments.host}:{arguments.port}: {market.description}", flush=True)
-    web.run_app(exchange.application(), host=arguments.host, port=arguments.port, print=None, access_log=None, shutdown_timeout=0.5)
+    address = f"http://{arguments.host}:{arguments.port}"
+    print(f"simulated exchange on {address}: {market.description}", flush=True)
+    try:
+        web.run_app(
+            exchange.application(), host=arguments.host, port=arguments.port, print=None, access_log=None, shutdown_timeout=0.5
+        )
+    except OSError as error:
+        print(f"error: cannot listen on {address}: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,7 @@ for chunk in range(chunks):
 
 READER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from market.candle_store import CandleStore
 from market.candles import check_candles
 from node.database import open_database
@@ -211,3 +213,15 @@ def test_tables_and_upsert_are_postgresql_too(monkeypatch: pytest.MonkeyPatch) -
     statement = candle_store.upsert_statement(engine, metadata.tables["candles"], ["symbol", "interval", "open_time"], ["close"])
     text = str(statement.compile(dialect=postgresql.dialect()))
     assert "ON CONFLICT (symbol, interval, open_time) DO UPDATE SET close = excluded.close" in text
+
+
+def test_threads_may_write_the_same_candles_and_halts_at_once(store: CandleStore) -> None:
+    def write(_: int) -> None:
+        for minute in range(20):
+            store.upsert("BTCUSDT", MINUTE, make_candles(START + minute * STEP, 3, seed=minute))
+            store.remember_halt("BTCUSDT", MINUTE, Hole(START - (minute + 1) * STEP, START - STEP))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 22
+    assert store.halted("BTCUSDT", MINUTE, START - 50 * STEP, NOW_MS) == 20

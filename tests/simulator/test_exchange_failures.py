@@ -217,3 +217,12 @@ def test_failing_by_name_needs_no_server() -> None:
     assert failures.active == list(NAMES)
     failures.heal()
     assert failures.active == []
+
+
+def test_a_port_in_use_ends_the_command_with_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = start("--port", str(taken.getsockname()[1]), "--days", "1")
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "cannot listen" in errors
+    assert errors.count("\n") == 1
