@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from forecasting.bars import Integers
+from forecasting.bars import Floats, Integers
 from forecasting.dataset import Dataset
 from forecasting.prediction import open_session, run_graph
 from forecasting.signature import Signature
@@ -23,8 +23,13 @@ from node.errors import TrainingError
 
 log = structlog.get_logger(__name__)
 
-WILDEST_FEATURE: Final = 8.0
-"""Deviations from its mean at which a feature is cut, so that one crash bar cannot drive the network anywhere it has never been."""
+NORMAL_QUARTILES: Final = 1.349
+"""Interquartile range of a normal distribution, in its deviations."""
+
+SMALLEST_DEVIATION: Final = 1e-6
+
+WILDEST_FEATURE: Final = 5.0
+"""Deviations from its centre at which a feature is cut, so that one crash bar cannot drive the network anywhere it has never been."""
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-5
@@ -32,25 +37,28 @@ NETWORK: Final = "network."
 
 
 class Standardise(nn.Module):
-    """Raw features in, deviations from their mean on training rows out. The scaler is a part of the model."""
+    """Raw features in, deviations from their centre on training rows out. The scaler is a part of the model."""
 
-    mean: Tensor
+    centre: Tensor
     deviation: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("deviation", torch.ones(features))
 
-    def fit(self, rows: Tensor) -> None:
-        """Take mean and deviation from training rows [n, F]; a feature that never moves is left as it is."""
-        exact = rows.double()
-        deviation = exact.std(dim=0)
-        self.mean.copy_(exact.mean(dim=0))
-        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+    def fit(self, rows: Floats) -> None:
+        """Take median and interquartile range from training rows [n, F]: one crash bar, which stays in a day's volatility for a
+        day, moves neither. A feature that hardly ever moves is measured by its plain deviation, and one that never does is left."""
+        low, middle, high = np.quantile(rows, (0.25, 0.5, 0.75), axis=0)
+        deviation = (high - low) / NORMAL_QUARTILES
+        deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, rows.std(axis=0))
+        deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, 1.0)
+        self.centre.copy_(torch.from_numpy(middle))
+        self.deviation.copy_(torch.from_numpy(deviation))
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.clamp((features - self.mean) / self.deviation, -WILDEST_FEATURE, WILDEST_FEATURE)
+        return torch.clamp((features - self.centre) / self.deviation, -WILDEST_FEATURE, WILDEST_FEATURE)
 
 
 class TrainedModel(nn.Module):

@@ -83,7 +83,7 @@ def split(dataset: Dataset) -> Parts:
     needed = rows_needed(signature)
     if len(rows) < needed:
         raise NotEnoughDataError(
-            f"{signature.cell} needs at least {needed + signature.bars_needed + signature.steps} unbroken {signature.interval} "
+            f"{signature.cell} needs at least {needed + signature.bars_needed + signature.steps - 1} unbroken {signature.interval} "
             f"candles to learn from; there are {len(dataset.times)}, {len(rows)} of them with a whole window and a known outcome",
             hint="The history is still filling, or holes lie in it.",
         )

@@ -22,6 +22,9 @@ class FitSettings:
     """What is chosen before training, whatever the network."""
 
     batch: int = 256
+    """Windows a step learns from."""
+    steps_per_epoch: int = 32
+    """Where there are too few windows for as many steps, batches are smaller, but not below 32 windows."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     largest_gradient: float = 1.0
@@ -135,9 +138,10 @@ def fit(
 
 def _epoch(network: nn.Module, optimiser: torch.optim.Optimizer, windows: Windows, settings: FitSettings) -> float:
     network.train()
+    batch = min(settings.batch, max(32, len(windows) // settings.steps_per_epoch))
     losses = [
         training_step(network, optimiser, *windows.batch(index), settings.largest_gradient)
-        for index in torch.split(torch.randperm(len(windows)), settings.batch)
+        for index in torch.split(torch.randperm(len(windows)), batch)
     ]
     return float(torch.stack(losses).mean())
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import structlog
 import torch
@@ -168,9 +169,8 @@ def _fit(
     model = TrainedModel(model_named(signature.model).build(len(signature.features)), len(signature.features))
     learned = Learned(signature, _seen_until(dataset, parts.training), _seen_until(dataset, parts.validation))
     warm = champion is not None and warm_start(model.network, champion, learned)
-    features = torch.from_numpy(dataset.features)
-    model.standardise.fit(features[_rows_read(dataset, parts.training)])
-    standardised = torch.nan_to_num(model.standardise(features))
+    model.standardise.fit(dataset.features[_rows_read(dataset, parts.training)].astype(np.float64))
+    standardised = torch.nan_to_num(model.standardise(torch.from_numpy(dataset.features)))
     targets = _winsorised((dataset.truth - dataset.baseline) / dataset.scale, parts.training)
     unit = float(targets[parts.training].std())
     if not unit > 0:
@@ -199,12 +199,12 @@ def _winsorised(targets: Floats, training: Integers) -> Floats:
     return np.clip(targets, low, high)
 
 
-def _rows_read(dataset: Dataset, training: Integers) -> torch.Tensor:
+def _rows_read(dataset: Dataset, training: Integers) -> npt.NDArray[np.bool_]:
     """Rows that lie in any training window, once each."""
     read = np.zeros(len(dataset.times), bool)
     for back in range(dataset.signature.window):
         read[training - back] = True
-    return torch.from_numpy(read)
+    return read
 
 
 def _seen_until(dataset: Dataset, rows: Integers) -> int:

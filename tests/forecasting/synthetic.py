@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from forecasting.signature import Signature
 from node.durations import Interval
+from node.topics import Cell
 
 START_MS = 1_750_032_000_000
 
@@ -39,3 +41,9 @@ def make_candles(
     for name in ("quote_volume", "trades", "taker_base", "taker_quote"):
         frame[name] = np.nan
     return frame
+
+
+def signature_for(cell: Cell, window: int = 8) -> Signature:
+    """A signature with few features, for whatever needs one without a training."""
+    features = ("scaled_return_1", "log_volatility_15", "relative_volume_60", "day_sine")
+    return Signature(cell.token, cell.target, cell.horizon, cell.interval, window, features)

@@ -1,0 +1,43 @@
+"""One trained candidate, shared by whatever asks it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from forecasting.fitting import FitSettings
+from forecasting.training import Candidate, train
+from node.durations import Duration
+from node.topics import Cell, Target
+from tests.forecasting.synthetic import make_candles
+
+SHORT = FitSettings(windows_per_epoch=1_024)
+
+
+@pytest.fixture(scope="session")
+def volatility_cell() -> Cell:
+    return Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))
+
+
+@pytest.fixture(scope="session")
+def candles() -> pd.DataFrame:
+    return make_candles(3_000)
+
+
+@pytest.fixture(scope="session")
+def volatility_model(volatility_cell: Cell, candles: pd.DataFrame) -> Candidate:
+    """Trained on candles whose volatility comes in clusters, so that it has something to say."""
+    return train(volatility_cell, "birnn", "mse", candles, seed=3, max_epochs=8, settings=SHORT)
+
+
+@pytest.fixture(scope="session")
+def price_candles() -> pd.DataFrame:
+    """A market that nobody has: a third of each return comes again in the next."""
+    return make_candles(3_000, seed=1, predictable=0.35)
+
+
+@pytest.fixture(scope="session")
+def price_model(price_candles: pd.DataFrame) -> Candidate:
+    """Trained on a return that can be forecast."""
+    cell = Cell("BTC", Target.PRICE, Duration.parse("1m"))
+    return train(cell, "birnn", "czar", price_candles, max_epochs=8, settings=SHORT)

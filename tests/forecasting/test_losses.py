@@ -1,0 +1,91 @@
+"""The losses that score topics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from forecasting.losses import LOSSES, loss_of
+from node.config import LOSSES as CONFIGURABLE
+from node.errors import ForecastError
+
+
+def czar_by_the_book(truth: float, forecast: float, alpha: float = 1.0, epsilon: float = 1.0, tau: float = 0.05) -> float:
+    """The published definition, term by term, for one pair of z-values."""
+    delta = alpha / math.sqrt(3)
+    k = 1 + delta**2
+
+    def bare(z_true: float, z_pred: float) -> float:
+        s = 1.0 if z_true >= 0 else -1.0
+        moved_true = z_true + s * delta
+        moved_pred = z_pred + math.copysign(delta, z_pred)
+        slope = [2 * abs(x) / (1 + x**2) ** 2 for x in (delta, moved_true)]
+        h1, h3 = k * slope[0], k * slope[1]
+        if s * z_pred <= 0:
+            return h1 * z_pred**2 / 2 - s * z_pred + s * k * (math.atan(moved_true) - math.atan(s * delta))
+        if s * z_pred <= abs(z_true):
+            return s * k * (math.atan(moved_true) - math.atan(moved_pred))
+        miss = z_pred - z_true
+        return min(h1, h3) * miss**2 / 2 + s * k / (1 + moved_true**2) * miss
+
+    level = k * (math.atan(epsilon + delta) - math.atan(delta))
+    beta = delta / k
+    shifted = (math.sqrt(1 + 4 * beta * level) - 1) / (2 * beta)
+
+    def m(z: float) -> float:
+        return 1 - k * (math.atan(abs(z) + delta) - math.atan(delta)) / (shifted + beta * shifted**2)
+
+    width = tau * abs(m(math.inf))
+    weight = np.logaddexp(0, m(truth) / width) / np.logaddexp(0, 1 / width)
+    return bare(truth, forecast) + float(weight) * bare(0.0, shifted)
+
+
+def test_czar_is_the_published_definition() -> None:
+    noise = np.random.default_rng(0)
+    truth = np.concatenate(([0.0, 0.0, 0.0, 2.0], noise.standard_t(3, 500)))
+    forecast = np.concatenate(([0.0, 0.3, -0.3, 0.0], noise.standard_t(3, 500)))
+    expected = [czar_by_the_book(t, f) for t, f in zip(truth, forecast, strict=True)]
+    np.testing.assert_allclose(LOSSES["czar"](truth, forecast, np.ones_like(truth)), expected, atol=1e-12)
+
+
+def test_czar_ranks_oracle_zero_and_random_as_the_network_published() -> None:
+    noise = np.random.default_rng(0)
+    truth = noise.standard_t(4, 200_000) / math.sqrt(2)
+    one = np.ones_like(truth)
+    assert LOSSES["czar"](truth, truth, one).mean() == pytest.approx(0.25, abs=0.01)
+    assert LOSSES["czar"](truth, 0 * truth, one).mean() == pytest.approx(0.68, abs=0.01)
+    assert LOSSES["czar"](truth, noise.permutation(truth), one).mean() == pytest.approx(1.32, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "zptae"])
+def test_a_right_forecast_loses_nothing_and_a_wrong_one_something(name: str) -> None:
+    truth = np.array([-2.0, 0.0, 0.5])
+    scale = np.array([1.0, 2.0, 0.5])
+    np.testing.assert_array_equal(LOSSES[name](truth, truth, scale), 0)
+    assert (LOSSES[name](truth, truth + 0.1, scale) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["huber", "zptae", "czar"])
+def test_losses_measured_in_scales_know_no_units(name: str) -> None:
+    noise = np.random.default_rng(1)
+    truth, forecast, scale = noise.normal(size=100), noise.normal(size=100), np.full(100, 0.7)
+    np.testing.assert_allclose(LOSSES[name](1e-3 * truth, 1e-3 * forecast, 1e-3 * scale), LOSSES[name](truth, forecast, scale))
+
+
+def test_huber_is_squared_near_and_absolute_far() -> None:
+    losses = LOSSES["huber"](np.zeros(2), np.array([0.5, 3.0]), np.ones(2))
+    np.testing.assert_allclose(losses, [0.125, 2.5])
+
+
+def test_zptae_lets_an_outlier_grow_slowly_and_punishes_the_absurd() -> None:
+    far = LOSSES["zptae"](np.zeros(3), np.array([10.0, 20.0, 2000.0]), np.ones(3))
+    assert far[0] < far[1] < 2 * far[0]
+    assert far[2] > 1e4
+
+
+def test_every_loss_of_the_config_can_be_scored() -> None:
+    assert set(CONFIGURABLE) == set(LOSSES)
+    with pytest.raises(ForecastError, match="known are"):
+        loss_of("luck")
