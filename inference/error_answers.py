@@ -18,10 +18,14 @@ HINTS = {
 }
 
 
-def error_answer(status: int, code: str, message: str, hint: str) -> Response:
+def error_body(code: str, message: str, hint: str) -> bytes:
     """An error in the one form."""
-    body = json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False)
-    return Response(body, status, content_type="application/json")
+    return json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False).encode()
+
+
+def error_answer(status: int, code: str, message: str, hint: str) -> Response:
+    """The same as an answer."""
+    return Response(error_body(code, message, hint), status, content_type="application/json")
 
 
 def register_error_answers(app: Flask) -> None:

@@ -10,11 +10,12 @@ from typing import Any, Final, Protocol
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from inference.http_worker import HttpWorker
 from node.config import ConfigFile
 from node.errors import ConfigError
 from node.settings import Settings
 
-THREADS: Final = 4
+THREADS: Final = 8
 GRACE_SECONDS: Final = 1
 KEEPALIVE_SECONDS: Final = 75
 """Longer than the worker's pause between two submissions, so that it finds its connection open."""
@@ -55,7 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         settings: dict[str, Any] = {
             "bind": f"{self._host}:{self._port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": HttpWorker,
             "threads": THREADS,
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,

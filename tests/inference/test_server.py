@@ -82,15 +82,31 @@ class Server:
 @pytest.fixture
 def real_node(tmp_path: Path) -> Iterator[Node]:
     """A node at the present moment, with candles and a champion for topic 3."""
-    node = Node(tmp_path, [3], SystemClock().now_ms())
+    yield from make_node(tmp_path)
+
+
+@pytest.fixture
+def server(real_node: Node) -> Iterator[Server]:
+    yield from serve(real_node)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests that leave it as it was."""
+    for node in make_node(tmp_path_factory.mktemp("shared")):
+        yield from serve(node)
+
+
+def make_node(folder: Path) -> Iterator[Node]:
+    node = Node(folder, [3], SystemClock().now_ms())
+    node.write_config([3], inference={"staleAfter": "60m"})
     node.fill(BTC_10M)
     yield node
     node.engine.dispose()
 
 
-@pytest.fixture
-def server(real_node: Node) -> Iterator[Server]:
-    server = Server(real_node)
+def serve(node: Node) -> Iterator[Server]:
+    server = Server(node)
     try:
         server.wait_until_served()
         yield server
@@ -118,8 +134,8 @@ def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, re
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_several_requests_are_answered_on_one_connection(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+def test_several_requests_are_answered_on_one_connection(shared_server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared_server.port, timeout=5)
     try:
         for _ in range(3):
             connection.request("GET", "/inference/BTC")
@@ -159,18 +175,19 @@ def test_a_worker_process_does_not_outlive_a_killed_parent(server: Server) -> No
     raise AssertionError("it is still there after ten seconds")
 
 
-def test_garbage_instead_of_http_disturbs_nobody(server: Server) -> None:
+def test_garbage_instead_of_http_disturbs_nobody(shared_server: Server) -> None:
     for garbage in (
         b"\x00\x01\x02\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", shared_server.port), timeout=5) as client:
             client.sendall(garbage)
             answer = client.recv(65536)
-            assert answer.split()[1][:1] == b"4"
-    assert server.get("/inference/BTC")[0] == 200
+            assert answer.split()[1] == b"400"
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_request"
+    assert shared_server.get("/inference/BTC")[0] == 200
 
 
 def test_a_port_in_use_is_said_in_one_line(real_node: Node) -> None:
@@ -205,3 +222,36 @@ def test_the_serving_process_imports_no_torch() -> None:
     assert "onnxruntime" in modules
     heavy = ("torch", "onnx", "onnxscript", "sklearn", "joblib", "safetensors", "requests", "updater", "worker", "simulator")
     assert [name for name in modules if name.split(".")[0] in heavy] == []
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def test_clients_that_say_nothing_hold_nobody_up(shared_server: Server) -> None:
+    """gunicorn alone would wait for five seconds, eight clients at a time: longer than `get` does."""
+    silent = [connect(shared_server) for _ in range(40)]
+    assert shared_server.get("/inference/BTC")[0] == 200
+    for client in silent:
+        client.close()
+
+
+def test_clients_that_do_not_close_hold_nobody_up(shared_server: Server) -> None:
+    """gunicorn alone would wait for two seconds, five times."""
+    lingering = [connect(shared_server) for _ in range(5)]
+    for client in lingering:
+        client.sendall(b"GET /inference/BTC HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.recv(1024).startswith(b"HTTP/1.1 200")
+    assert shared_server.get("/inference/BTC")[0] == 200
+    for client in lingering:
+        client.close()
+
+
+def test_clients_that_never_finish_their_request_are_cut_off(shared_server: Server) -> None:
+    half = [connect(shared_server) for _ in range(9)]
+    for client in half:
+        client.sendall(b"GET /inference/BTC HTTP/1.1\r\nHost: x\r\n")
+    shared_server.wait_for(lambda: shared_server.get("/inference/BTC")[0] == 200)
+    for client in half:
+        assert client.recv(1024) == b""
+        client.close()

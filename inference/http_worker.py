@@ -1,0 +1,89 @@
+"""gunicorn's threaded worker with two changes, both held by tests.
+
+A slow client cannot hold up the others: a connection waits for its first byte outside the thread pool, a request that takes too
+long to arrive (or whose answer takes too long to be read) is cut off, and goodbyes are said on a thread of their own. And what is
+not HTTP at all gets the node's one form of error instead of a page.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any, Final
+
+from gunicorn import util
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from inference.error_answers import error_body
+
+FIRST_BYTE_SECONDS: Final = 10.0
+LONGEST_REQUEST_SECONDS: Final = 2.0
+"""A request is a few hundred bytes, and its answer fits the socket's buffer."""
+
+
+class HttpWorker(ThreadWorker):  # type: ignore[misc]
+    """Everything but `handle` and `handle_error` runs on the worker's main thread."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadlines: dict[TConn, float] = {}
+        self._closing: ThreadPoolExecutor | None = None
+
+    def init_process(self) -> None:
+        self._closing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Hand a connection to a thread once there is something to read."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + FIRST_BYTE_SECONDS
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: TConn) -> Any:
+        """Read one request and answer it, on a thread of the pool."""
+        self._deadlines[conn] = time.monotonic() + LONGEST_REQUEST_SECONDS
+        return super().handle(conn)
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """Keep the connection for its next request, or say goodbye, which may take as long as the client likes."""
+        self._deadlines.pop(conn, None)
+        if self._closing is None or fs.cancelled() or fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+            return
+        self.nr_conns -= 1
+        self._closing.submit(conn.close, graceful=True)
+
+    def murder_pending(self) -> None:
+        """Called about once a second: cut off what takes too long, here also in the middle of a request."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn in [conn for conn, deadline in list(self._deadlines.items()) if deadline <= now]:
+            self._deadlines.pop(conn, None)
+            # Ends the thread's read or write; the thread then goes on to the next request.
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer a request that never reached the application."""
+        if isinstance(exc, ParseException):
+            status, reason = 400, "Bad Request"
+            body = error_body("bad_request", "this is not a request that HTTP knows", "GET / lists the routes.")
+        else:
+            self.log.exception("request failed")
+            status, reason = 500, "Internal Server Error"
+            body = error_body("internal_error", "this should not have happened", "The log of inference says more.")
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        with suppress(OSError):
+            util.write_nonblock(client, head.encode() + body)
