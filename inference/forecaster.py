@@ -14,7 +14,7 @@ from inference.snapshot import Answer, Champion, Problem, Source
 from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
 from node.durations import QUOTE_INTERVAL, SECOND_MS
-from node.errors import ForecastError, ModelStoreError, NodeError
+from node.errors import ForecastError, ModelStoreError, NoChampionError, NodeError
 from node.topics import Cell, Target
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,9 @@ class Forecaster:
             return
         try:
             version = self._store.champion(self.cell)
-        except ModelStoreError:
+        except (ModelStoreError, OSError) as error:
+            if not isinstance(error, NoChampionError):
+                log.error("champion could not be loaded", model=str(self.cell), error=error)
             self._version = None
             return
         if self._version is None or version.name != self._version.name:
