@@ -35,7 +35,7 @@ lint: install ## style, types and the direction of imports
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings --quiet 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
 
 bench: install ## benchmarks, each with its yardstick in the same run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
