@@ -209,8 +209,18 @@ def parse_config(text: str, name: str = "config.json") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        lines = [f"{name}: {_describe(detail)}" for detail in error.errors()[:10]]
+        lines = [f"{name}: {_describe(detail)}" for detail in _telling(error.errors())[:10]]
         raise ConfigError("\n".join(lines), hint="Every key stands in docs/configuring.md.") from None
+
+
+def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the complaint that a list is empty because each of its entries was refused."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short" or not any(place[: len(detail["loc"])] == detail["loc"] != place for place in places)
+    ]
 
 
 def _describe(detail: ErrorDetails) -> str:
