@@ -18,7 +18,13 @@ from market.refresh import Refreshed, refresh
 from node.clock import Clock
 from node.config import Config
 from node.durations import HOUR_MS, MINUTE_MS, QUOTE_INTERVAL, SECOND_MS, Interval
-from node.errors import MarketError, RateLimitedError, UnknownSymbolError
+from node.errors import (
+    ExchangeRefusedError,
+    ExchangeUnreachableError,
+    MarketError,
+    RateLimitedError,
+    UnknownSymbolError,
+)
 from node.topics import Target, Topic
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
@@ -33,6 +39,7 @@ QUOTE_HISTORY_MS = 2 * HOUR_MS
 BACKFILL_EVERY_MS = HOUR_MS
 RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0)
 REMIND_MS = 10 * MINUTE_MS
+WHOLE_EXCHANGE = (ExchangeUnreachableError, ExchangeRefusedError, RateLimitedError)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -194,18 +201,24 @@ class _Complaints:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: dict[tuple[Series, str], int] = {}
-        self._troubled = False
+        self._said: dict[tuple[Series | None, str], int] = {}
 
     def say(self, series: Series, error: MarketError) -> None:
-        key, now = (series, error.code), self._clock.now_ms()
-        self._troubled |= not isinstance(error, UnknownSymbolError)
-        if now - self._said.get(key, -REMIND_MS) >= REMIND_MS:
-            self._said[key] = now
+        """Log it unless it was logged a moment ago. Trouble with the whole exchange is one trouble, whatever the symbol."""
+        place = None if isinstance(error, WHOLE_EXCHANGE) else series
+        now = self._clock.now_ms()
+        if now - self._said.get((place, error.code), -REMIND_MS) < REMIND_MS:
+            return
+        self._said[place, error.code] = now
+        if place is None:
+            log.warning("the exchange cannot be had", error=error)
+        else:
             log.warning("candles could not be had", symbol=series.symbol, interval=series.interval.value, error=error)
 
     def all_well(self) -> None:
-        if self._troubled:
+        """Every series that the exchange has was fetched."""
+        over = [key for key in self._said if key[0] is None]
+        for key in over:
+            del self._said[key]
+        if over:
             log.info("the exchange answers again")
-            self._troubled = False
-            self._said = {key: at for key, at in self._said.items() if key[1] == UnknownSymbolError.code}

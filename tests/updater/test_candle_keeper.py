@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import structlog
 
 from market.candle_store import CandleStore
 from node.clock import ManualClock
@@ -170,3 +171,17 @@ def test_a_topic_that_is_added_is_filled_at_once(tmp_path: Path) -> None:
     finally:
         kept.stop.set()
         thread.join(5)
+
+
+def test_trouble_with_the_whole_exchange_is_said_once_and_so_is_its_end(tmp_path: Path) -> None:
+    down = ExchangeUnreachableError("no answer in time")
+    kept = Kept(tmp_path, 1, 3, 69, failing={"ETHUSDT": down, "BTCUSDT": down})
+    with structlog.testing.capture_logs() as logged:
+        kept.stop_after(5 * 60)
+        kept.keeper.follow(kept.stop)
+        kept.stop.clear()
+        kept.exchange.failing.clear()
+        kept.stop_after(2 * 60)
+        kept.keeper.follow(kept.stop)
+    said = [entry["event"] for entry in logged if entry["event"].startswith("the exchange")]
+    assert said == ["the exchange cannot be had", "the exchange answers again"]
