@@ -8,6 +8,7 @@ import typer
 
 from cli import config, models
 from node.errors import ConfigError, NodeError
+from node.logs import configure_logs
 from node.start import EXIT_BAD_CONFIG
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.add_typer(models.app, name="models")
 def _root(debug: bool = typer.Option(False, "--debug", help="Show the whole traceback of an error.")) -> None:
     global _debug  # noqa: PLW0603 -- typer hands options to callbacks, not to main()
     _debug = debug
+    configure_logs("allora-node", "debug" if debug else "warning")
 
 
 _debug = False

@@ -131,7 +131,7 @@ class ModelStore:
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
-        log.info("version published", cell=str(cell), version=complete.version)
+        log.debug("version published", cell=str(cell), version=complete.version)
         return complete
 
     def promote(self, cell: Cell, version: str, reason: str) -> None:
@@ -144,7 +144,7 @@ class ModelStore:
             now = self._clock.now_ms()
             new = pointer.with_champion(entry, reason, now) if pointer else Pointer(champion=entry, reason=reason, promoted_ms=now)
             write_pointer(folder, new)
-        log.info("champion changed", cell=str(cell), version=version, reason=reason)
+        log.debug("champion changed", cell=str(cell), version=version, reason=reason)
 
     def rollback(self, cell: Cell) -> Manifest:
         """Make the last former champion that verifies champion again; ModelStoreError if there is none."""
@@ -157,7 +157,7 @@ class ModelStore:
             entry, manifest = former
             reason = f"rolled back from {pointer.champion.version}"
             write_pointer(cell_folder(self.root, cell), pointer.back_to(entry, reason, self._clock.now_ms()))
-        log.info("champion changed", cell=str(cell), version=entry.version, reason=reason)
+        log.debug("champion changed", cell=str(cell), version=entry.version, reason=reason)
         return manifest
 
     def prune(self, cell: Cell, keep: int) -> list[str]:

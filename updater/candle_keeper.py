@@ -170,6 +170,8 @@ class CandleKeeper:
             log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, holes=done.holes)
         for topic in topics:
             self._board.update(topic.cell, have=done.have, want=done.want, detail="")
+            if self._board.of(topic.cell).state in (State.FILLING, State.NO_DATA):
+                self._board.update(topic.cell, state=State.QUEUED)
         self._filled.add(series)
         return True
 

@@ -17,6 +17,7 @@ class State(StrEnum):
     """Where a topic stands."""
 
     FILLING = "filling"
+    QUEUED = "waiting to be trained"
     TRAINING = "training"
     READY = "ready"
     NO_DATA = "no data"
