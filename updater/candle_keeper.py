@@ -166,6 +166,11 @@ class CandleKeeper:
         if done.have == 0:
             self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
             return True
+        self._conclude(series, topics, done)
+        return True
+
+    def _conclude(self, series: Series, topics: list[Topic], done: Refreshed) -> None:
+        """The history has been walked to its end."""
         if series not in self._filled:
             log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, holes=done.holes)
         for topic in topics:
@@ -173,7 +178,6 @@ class CandleKeeper:
             if self._board.of(topic.cell).state in (State.FILLING, State.NO_DATA):
                 self._board.update(topic.cell, state=State.QUEUED)
         self._filled.add(series)
-        return True
 
     def _refresh(
         self, series: Series, reach: int, stop: threading.Event, show: Callable[[int, int], None] | None = None
