@@ -38,6 +38,7 @@ from forecasting.models import model_named
 from forecasting.prediction import open_session
 from forecasting.shrinkage import fit_shrinkage
 from forecasting.signature import Signature
+from node.durations import Interval
 from node.errors import NotEnoughDataError
 from node.topics import Cell
 
@@ -76,11 +77,12 @@ def train(
     *,
     seed: int = 0,
     max_epochs: int = 60,
+    interval: Interval | None = None,
     champion: bytes | None = None,
     settings: FitSettings | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Candidate:
-    """Train `model` for `cell` on closed candles at the cell's interval, and score it with `loss`.
+    """Train `model` for `cell` on closed candles at `interval`, by default the cell's own, and score it with `loss`.
 
     `champion` holds the weights (safetensors) of the present champion to start from, which is done only where they fit and have
     not seen what this training keeps apart. The same seed, data and settings give the same bytes on the same machine.
@@ -88,7 +90,7 @@ def train(
     """
     started = time.perf_counter()
     loss_of(loss)
-    signature = signature_of(cell, model, len(candles))
+    signature = signature_of(cell, model, len(candles), interval)
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
@@ -143,13 +145,13 @@ def _make(model: TrainedModel, learned: Learned, dataset: Dataset, test: Integer
     return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
 
 
-def signature_of(cell: Cell, model: str, bars: int) -> Signature:
-    """What a model of this name will read when it learns from `bars` candles."""
+def signature_of(cell: Cell, model: str, bars: int, interval: Interval | None = None) -> Signature:
+    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own."""
     return Signature(
         token=cell.token,
         target=cell.target,
         horizon=cell.horizon,
-        interval=cell.interval,
+        interval=interval or cell.interval,
         window=model_named(model).window,
         features=default_features(cell.target, bars),
         model=model,
