@@ -95,6 +95,25 @@ def trailing_mean(values: Floats, span: int) -> Floats:
     return trailing_sum(values, span) / span
 
 
+def trailing_maximum(values: Floats, span: int) -> Floats:
+    """Largest of the newest `span` values at every row; NaN for the first `span - 1` rows."""
+    largest, reach = values, 1
+    while reach < span:
+        further = min(reach, span - reach)
+        largest = np.maximum(largest, lag(largest, further))
+        reach += further
+    return largest.copy()
+
+
+def decaying_mean(values: Floats, half_life: float, span: int) -> Floats:
+    """Mean of the newest `span` values with weights that halve every `half_life` of them; NaN for the first `span - 1` rows."""
+    weights = 0.5 ** (np.arange(span) / half_life)
+    total = np.zeros_like(values)
+    for steps, weight in enumerate(weights / weights.sum()):
+        total += weight * lag(values, steps)
+    return total
+
+
 def root_mean_square_return(bars: Bars, span: int) -> Floats:
     """Root of the mean squared one-bar log return over the newest `span` returns, which read `span + 1` candles."""
     root: Floats = np.sqrt(trailing_mean(bars.log_returns**2, span))

@@ -7,7 +7,9 @@ Features are free of units where they can be (returns in deviations, volume agai
 calm week and in a wild one, and read open, high, low, close and volume only, which every source has.
 
 Sources: M. Parkinson, "The extreme value method for estimating the variance of the rate of return", 1980 (ranges);
-F. Corsi, "A simple approximate long-memory model of realized volatility", 2009 (volatility at several scales).
+F. Corsi, "A simple approximate long-memory model of realized volatility", 2009 (volatility at several scales);
+O. E. Barndorff-Nielsen and N. Shephard, "Power and bipower variation with stochastic volatility and jumps", 2004 (bipower);
+J. P. Morgan and Reuters, "RiskMetrics technical document", 1996 (decaying means).
 """
 
 from __future__ import annotations
@@ -22,7 +24,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.bars import Bars, Floats, root_mean_square_return, runs_of, trailing_mean, trailing_sum
+from forecasting.bars import (
+    Bars,
+    Floats,
+    decaying_mean,
+    lag,
+    root_mean_square_return,
+    runs_of,
+    trailing_maximum,
+    trailing_mean,
+    trailing_sum,
+)
 from node.durations import DAY_MS, Interval
 from node.topics import Target
 
@@ -32,7 +44,20 @@ SMALLEST_DEVIATION: Final = 1e-5
 SCALE_SPAN: Final = 240
 """Bars over which a return's ordinary size is taken."""
 
+DAY_SPAN: Final = 1440
+"""Bars that volume is measured against where a feature says so: a day of minutes."""
+
+LARGE_MOVE: Final = 1.5
+"""Deviations beyond which a bar's return counts as a large one."""
+
+DECAY_SPANS: Final = 6
+"""Half-lives after which a decaying mean is cut off."""
+
 WEEK_MS: Final = 7 * DAY_MS
+FIRST_MONDAY_MS: Final = 4 * DAY_MS
+"""The epoch began on a Thursday."""
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +103,66 @@ def _relative_volume(bars: Bars, span: int) -> Floats:
     return np.where(np.isnan(mean), np.nan, np.log((ratio + 0.01) / 1.01))
 
 
+def _volume_ratio(bars: Bars, span: int) -> Floats:
+    """Log of the mean volume over `span` bars against that over a long span; bounded below, 0 where nothing was traded at all."""
+    recent, usual = trailing_mean(bars.volume, span), trailing_mean(bars.volume, DAY_SPAN)
+    ratio = np.divide(recent, usual, out=np.ones_like(usual), where=usual > 0)
+    return np.where(np.isnan(usual), np.nan, np.log((ratio + 0.01) / 1.01))
+
+
+def _log_bipower(bars: Bars, span: int) -> Floats:
+    """Log of the deviation over `span` bars as products of neighbouring returns tell it: a single jump hardly counts."""
+    sizes = np.abs(bars.log_returns)
+    root: Floats = np.sqrt(trailing_mean(sizes * lag(sizes, 1), span) * (np.pi / 2))
+    return np.log(np.maximum(root, SMALLEST_DEVIATION))
+
+
+def _log_largest_return(bars: Bars, span: int) -> Floats:
+    """Log of the largest of the newest `span` returns, whatever its sign."""
+    return np.log(np.maximum(trailing_maximum(np.abs(bars.log_returns), span), SMALLEST_DEVIATION))
+
+
+def _scaled_move(bars: Bars, span: int) -> Floats:
+    """Size of the log return over `span` bars, in deviations of such a return."""
+    return np.abs(_scaled_return(bars, span))
+
+
+def _large_return(bars: Bars, span: int) -> Floats:
+    """By how many deviations the return over `span` bars goes beyond an ordinary one; 0 for an ordinary one."""
+    scaled = _scaled_return(bars, span)
+    return np.sign(scaled) * np.maximum(np.abs(scaled) - LARGE_MOVE, 0.0)
+
+
+def _return_times_volume(bars: Bars, span: int) -> Floats:
+    """The newest scaled return times the log of its volume against the mean over `span` bars."""
+    return _scaled_return(bars, 1) * _relative_volume(bars, span)
+
+
+def _range_position(bars: Bars, span: int) -> Floats:
+    """Where the close lies between the lowest low (-1) and the highest high (1) of `span` bars; 0 where these are one."""
+    high, low = trailing_maximum(bars.high, span), -trailing_maximum(-bars.low, span)
+    width = high - low
+    place = np.divide(2 * bars.close - high - low, width, out=np.zeros_like(width), where=width > 0)
+    return np.where(np.isnan(width), np.nan, place)
+
+
+def _log_decaying_volatility(bars: Bars, half_life: int) -> Floats:
+    """Log of the deviation as a mean of squared returns whose weights halve every `half_life` bars."""
+    squares = decaying_mean(bars.log_returns**2, half_life, DECAY_SPANS * half_life)
+    return np.log(np.maximum(np.sqrt(squares), SMALLEST_DEVIATION))
+
+
+def _decaying_return(bars: Bars, half_life: int) -> Floats:
+    """Mean of returns whose weights halve every `half_life` bars, in deviations of such a mean if returns have no memory."""
+    mean = decaying_mean(bars.log_returns, half_life, DECAY_SPANS * half_life)
+    return mean / (deviation(bars, SCALE_SPAN) * math.sqrt(math.log(2) / (2 * half_life)))
+
+
+def _weekday(bars: Bars, day: int) -> Floats:
+    """1 on this day of the week (Monday is 0) in UTC, 0 on the others."""
+    return ((bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS == day).astype(np.float64)
+
+
 def _phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
     """Where in the day or week the candle opens, on a circle."""
     return wave(2 * np.pi * ((bars.open_time % period_ms) / period_ms))
@@ -103,23 +188,48 @@ FEATURES: Final[dict[str, Feature]] = {
     **_over((5, 15, 60, 240, 1440), "log_volatility", _log_volatility),
     **_over_candles((1, 5, 15, 60, 240), "log_range", _log_range),
     **_over_candles((60, 240), "relative_volume", _relative_volume),
+    **_over_candles((1440,), "log_range", _log_range),
+    **_over((5, 15, 60, 240), "volume_ratio", _volume_ratio, also=DAY_SPAN - 1),
+    **{f"log_bipower_{span}": Feature(_with(_log_bipower, span), span + 1) for span in (15, 60)},
+    **_over((15, 60), "log_largest_return", _log_largest_return),
+    **_over((1, 5, 15, 60, 240), "scaled_move", _scaled_move, also=SCALE_SPAN),
+    **_over((1, 5), "large_return", _large_return, also=SCALE_SPAN),
+    **_over((60,), "return_times_volume", _return_times_volume, also=SCALE_SPAN),
+    **_over_candles((1, 5, 15, 60, 240), "range_position", _range_position),
+    **{
+        f"{name}_{life}": Feature(_with(compute, life), max(DECAY_SPANS * life, SCALE_SPAN if name == "decaying_return" else 0))
+        for name, compute in (("log_decaying_volatility", _log_decaying_volatility), ("decaying_return", _decaying_return))
+        for life in (10, 40)
+    },
     "day_sine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.sin), 0),
     "day_cosine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.cos), 0),
     "week_sine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.sin), 0),
     "week_cosine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.cos), 0),
+    **{
+        f"day_{name}_{times}": Feature(partial(_phase, period_ms=DAY_MS // times, wave=wave), 0)
+        for times in (2, 3, 4)
+        for name, wave in (("sine", np.sin), ("cosine", np.cos))
+    },
+    **{name: Feature(_with(_weekday, day), 0) for day, name in enumerate(WEEKDAYS)},
 }
 """Every feature by its name."""
 
+_DAY: Final = ("day_sine", "day_cosine", *(f"day_{wave}_{times}" for times in (2, 3, 4) for wave in ("sine", "cosine")))
 _OF_RETURNS: Final = (
     "scaled_return_1", "scaled_return_5", "scaled_return_15", "scaled_return_60",
+    "large_return_1", "large_return_5", "return_times_volume_60",
+    "range_position_1", "range_position_5", "range_position_60", "range_position_240",
     "volatility_ratio_5", "volatility_ratio_15", "volatility_ratio_60",
     "relative_volume_60", "day_sine", "day_cosine",
 )  # fmt: skip
 _OF_VOLATILITY: Final = (
-    "scaled_return_1", "scaled_return_15",
     "log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440",
-    "log_range_1", "log_range_5", "log_range_15", "log_range_60",
-    "relative_volume_60", "relative_volume_240", "day_sine", "day_cosine", "week_sine", "week_cosine",
+    "log_range_1", "log_range_5", "log_range_15", "log_range_60", "log_range_240", "log_range_1440",
+    "volume_ratio_5", "volume_ratio_15", "volume_ratio_60", "volume_ratio_240",
+    "log_bipower_15", "log_bipower_60", "log_largest_return_15", "log_largest_return_60",
+    "scaled_move_1", "scaled_move_5", "scaled_move_15", "scaled_move_60", "scaled_move_240",
+    "scaled_return_1", "scaled_return_15", "scaled_return_60",
+    *_DAY, *WEEKDAYS,
 )  # fmt: skip
 DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
     Target.PRICE: _OF_RETURNS,

@@ -13,9 +13,11 @@ import pandas as pd
 
 from forecasting.bars import runs_of
 from forecasting.features import features_of
+from forecasting.intervals import Intervals
 from forecasting.signature import Signature
 from forecasting.targets import from_model_space, targets_of
 from node.errors import ForecastError, NotEnoughDataError
+from node.topics import Target
 
 Singles = npt.NDArray[np.float32]
 
@@ -41,6 +43,21 @@ class Forecast:
     log_return_or_log_vol: float
     baseline: float
     made_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One step of a path, at the moment `time_ms` (UTC): the forecast and the intervals that should hold the truth 50, 80 and 90
+    times in a hundred, in the target's own units."""
+
+    time_ms: int
+    value: float
+    low50: float
+    high50: float
+    low80: float
+    high80: float
+    low90: float
+    high90: float
 
 
 def bars_needed(signature: Signature) -> int:
@@ -90,6 +107,49 @@ def forecast(
     if not math.isfinite(value) or not math.isfinite(baseline):
         raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
     return Forecast(value, answer, baseline, given.made_from)
+
+
+def path(
+    session: ort.InferenceSession,
+    signature: Signature,
+    intervals: Intervals,
+    candles: pd.DataFrame,
+    last_price: float | None,
+    steps: int,
+) -> list[PathStep]:
+    """The way to the horizon in `steps` equal steps (at least 1), the last of them the forecast itself.
+
+    The model forecasts the horizon and nothing in between, so the steps before it follow from two plain rules. A return spreads
+    evenly over time, and its error grows with the square root of time; for log_return a step is the return since now. A
+    volatility at a step is that over the horizon's span up to then, known bars and coming ones: in squares it goes evenly from the
+    trailing volatility to the forecast, and its error in logs grows with the square root of time.
+
+    Errors as `forecast`.
+    """
+    given = model_input(signature, candles)
+    answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
+    price = given.close if last_price is None else last_price
+    start = given.made_from + signature.interval.ms
+    parts = [number / steps for number in range(1, steps + 1)]
+    return [_path_step(signature, intervals, given, answer, price, start, part) for part in parts]
+
+
+def _path_step(
+    signature: Signature, intervals: Intervals, given: ModelInput, answer: float, price: float, start_ms: int, part: float
+) -> PathStep:
+    """The step after this part of the horizon, 0 < part <= 1."""
+    baseline, scale = float(given.baseline[0]), float(given.scale[0])
+    middle = answer * part
+    if signature.target is Target.VOLATILITY:
+        middle = math.log((1 - part) * math.exp(2 * baseline) + part * math.exp(2 * answer)) / 2
+    reach = scale * math.sqrt(part)
+    places = [middle]
+    for low, high in intervals.errors.values():
+        places += [middle + low * reach, middle + high * reach]
+    values = [from_model_space(signature.target, place, price) for place in places]
+    if not all(math.isfinite(value) for value in values):
+        raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
+    return PathStep(start_ms + round(part * signature.horizon.ms), *values)
 
 
 def run_graph(session: ort.InferenceSession, window: Singles, baseline: Singles, scale: Singles) -> Singles:
