@@ -1,0 +1,262 @@
+"""The chain's gRPC side: the queries and transactions that a worker sends, in the network package's own messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from allora_sdk.rpc_client.protos.cosmos.auth.v1beta1 import (
+    BaseAccount,
+    QueryAccountInfoRequest,
+    QueryAccountInfoResponse,
+    QueryAccountRequest,
+    QueryAccountResponse,
+)
+from allora_sdk.rpc_client.protos.cosmos.bank.v1beta1 import QueryBalanceRequest, QueryBalanceResponse
+from allora_sdk.rpc_client.protos.cosmos.base.abci.v1beta1 import GasInfo, TxResponse
+from allora_sdk.rpc_client.protos.cosmos.base.tendermint.v1beta1 import (
+    Block,
+    GetLatestBlockRequest,
+    GetLatestBlockResponse,
+    GetNodeInfoRequest,
+    GetNodeInfoResponse,
+    Header,
+)
+from allora_sdk.rpc_client.protos.cosmos.base.v1beta1 import Coin, DecCoin
+from allora_sdk.rpc_client.protos.cosmos.tx.v1beta1 import (
+    BroadcastTxRequest,
+    BroadcastTxResponse,
+    GetTxRequest,
+    GetTxResponse,
+    SimulateRequest,
+    SimulateResponse,
+)
+from allora_sdk.rpc_client.protos.emissions.v3 import Nonce, Nonces
+from allora_sdk.rpc_client.protos.emissions.v10 import (
+    CanSubmitWorkerPayloadRequest,
+    CanSubmitWorkerPayloadResponse,
+    GetLatestNetworkInferencesRequest,
+    GetLatestNetworkInferencesResponse,
+    GetTopicRequest,
+    GetTopicResponse,
+    GetUnfulfilledWorkerNoncesRequest,
+    GetUnfulfilledWorkerNoncesResponse,
+    GetWorkerLatestInputInferenceByTopicIdRequest,
+    GetWorkerLatestInputInferenceByTopicIdResponse,
+    InputInference,
+    InputLabeledValue,
+    IsTopicActiveRequest,
+    IsTopicActiveResponse,
+    IsWorkerRegisteredInTopicIdRequest,
+    IsWorkerRegisteredInTopicIdResponse,
+    LabeledValue,
+    NetworkInferenceBundle,
+    Topic,
+    TopicOutputArity,
+    WorkerInference,
+)
+from allora_sdk.rpc_client.protos.feemarket.feemarket.v1 import GasPriceRequest, GasPriceResponse
+from allora_sdk.rpc_client.protos.tendermint.p2p import DefaultNodeInfo
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from simulator.chain.state import ChainState, Result
+from simulator.chain.topics import ChainTopic
+from simulator.chain.transactions import decode
+
+SLOW_SECONDS = 1.0
+UNANSWERED_SECONDS = 20.0
+DECIMALS = 10**18
+
+Answer = Callable[[Any], Any]
+
+
+class ChainService:
+    """What a gRPC server needs to know of the chain: its methods by path."""
+
+    def __init__(self, state: ChainState, now: Callable[[], float]) -> None:
+        self.state = state
+        self._now = now
+
+    def __mapping__(self) -> dict[str, Handler]:
+        emissions, cosmos = "/emissions.v10.QueryService", "/cosmos"
+        unary: dict[str, tuple[Answer, type[Any], type[Any]]] = {
+            f"{emissions}/GetTopic": (self._topic, GetTopicRequest, GetTopicResponse),
+            f"{emissions}/IsTopicActive": (self._active, IsTopicActiveRequest, IsTopicActiveResponse),
+            f"{emissions}/IsWorkerRegisteredInTopicId": (
+                self._registered,
+                IsWorkerRegisteredInTopicIdRequest,
+                IsWorkerRegisteredInTopicIdResponse,
+            ),
+            f"{emissions}/CanSubmitWorkerPayload": (
+                self._may_submit,
+                CanSubmitWorkerPayloadRequest,
+                CanSubmitWorkerPayloadResponse,
+            ),
+            f"{emissions}/GetUnfulfilledWorkerNonces": (
+                self._nonces,
+                GetUnfulfilledWorkerNoncesRequest,
+                GetUnfulfilledWorkerNoncesResponse,
+            ),
+            f"{emissions}/GetWorkerLatestInputInferenceByTopicId": (
+                self._latest,
+                GetWorkerLatestInputInferenceByTopicIdRequest,
+                GetWorkerLatestInputInferenceByTopicIdResponse,
+            ),
+            f"{emissions}/GetLatestNetworkInferences": (
+                self._network_inferences,
+                GetLatestNetworkInferencesRequest,
+                GetLatestNetworkInferencesResponse,
+            ),
+            f"{cosmos}.base.tendermint.v1beta1.Service/GetNodeInfo": (self._node_info, GetNodeInfoRequest, GetNodeInfoResponse),
+            f"{cosmos}.base.tendermint.v1beta1.Service/GetLatestBlock": (
+                self._latest_block,
+                GetLatestBlockRequest,
+                GetLatestBlockResponse,
+            ),
+            f"{cosmos}.auth.v1beta1.Query/AccountInfo": (self._account_info, QueryAccountInfoRequest, QueryAccountInfoResponse),
+            f"{cosmos}.auth.v1beta1.Query/Account": (self._account, QueryAccountRequest, QueryAccountResponse),
+            f"{cosmos}.bank.v1beta1.Query/Balance": (self._balance, QueryBalanceRequest, QueryBalanceResponse),
+            f"{cosmos}.tx.v1beta1.Service/Simulate": (self._simulate, SimulateRequest, SimulateResponse),
+            f"{cosmos}.tx.v1beta1.Service/BroadcastTx": (self._broadcast, BroadcastTxRequest, BroadcastTxResponse),
+            f"{cosmos}.tx.v1beta1.Service/GetTx": (self._transaction, GetTxRequest, GetTxResponse),
+            "/feemarket.feemarket.v1.Query/GasPrice": (self._gas_price, GasPriceRequest, GasPriceResponse),
+        }
+        return {
+            path: Handler(self._handle(path, method), Cardinality.UNARY_UNARY, request, response)
+            for path, (method, request, response) in unary.items()
+        }
+
+    def _handle(self, path: str, method: Answer) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
+        async def handle(stream: Stream[Any, Any]) -> None:
+            request = await stream.recv_message()
+            if path.startswith("/emissions") and self.state.faults.lasts("unimplemented", self._now()):
+                raise GRPCError(Status.UNIMPLEMENTED, "unknown service emissions.v10.QueryService")
+            answer = method(request)
+            await stream.send_message(await answer if asyncio.iscoroutine(answer) else answer)
+
+        return handle
+
+    def _of(self, request: Any) -> ChainTopic:
+        topic = self.state.topics.get(int(request.topic_id))
+        if topic is None:
+            raise GRPCError(Status.NOT_FOUND, f"topic {request.topic_id} does not exist")
+        return topic
+
+    def _topic(self, request: GetTopicRequest) -> GetTopicResponse:
+        topic = self._of(request)
+        return GetTopicResponse(
+            topic=Topic(
+                id=topic.id,
+                metadata=topic.metadata,
+                loss_method=topic.loss,
+                epoch_length=topic.epoch_blocks,
+                ground_truth_lag=topic.ground_truth_lag,
+                worker_submission_window=topic.window_blocks,
+                allow_negative=True,
+                output_arity=TopicOutputArity.SINGLE,
+            )
+        )
+
+    def _active(self, request: IsTopicActiveRequest) -> IsTopicActiveResponse:
+        return IsTopicActiveResponse(is_active=self._of(request).active)
+
+    def _registered(self, request: IsWorkerRegisteredInTopicIdRequest) -> IsWorkerRegisteredInTopicIdResponse:
+        return IsWorkerRegisteredInTopicIdResponse(is_registered=request.address in self._of(request).registered)
+
+    def _may_submit(self, request: CanSubmitWorkerPayloadRequest) -> CanSubmitWorkerPayloadResponse:
+        return CanSubmitWorkerPayloadResponse(can_submit_worker_payload=self._of(request).may_submit(request.address))
+
+    def _nonces(self, request: GetUnfulfilledWorkerNoncesRequest) -> GetUnfulfilledWorkerNoncesResponse:
+        open_nonces = self._of(request).open_nonces(self.state.height)
+        return GetUnfulfilledWorkerNoncesResponse(nonces=Nonces(nonces=[Nonce(block_height=nonce) for nonce in open_nonces]))
+
+    def _latest(self, request: Any) -> GetWorkerLatestInputInferenceByTopicIdResponse:
+        latest = self._of(request).latest.get(request.worker_address)
+        if latest is None:
+            raise GRPCError(Status.NOT_FOUND, "collections: not found")
+        nonce, value = latest
+        return GetWorkerLatestInputInferenceByTopicIdResponse(
+            latest_input_inference=InputInference(
+                topic_id=request.topic_id,
+                block_height=nonce,
+                inferer=request.worker_address,
+                values=[InputLabeledValue(label="y", value=value)],
+            )
+        )
+
+    def _network_inferences(self, request: GetLatestNetworkInferencesRequest) -> GetLatestNetworkInferencesResponse:
+        topic = self._of(request)
+        if not topic.latest:
+            raise GRPCError(Status.NOT_FOUND, "no network inferences yet")
+        values = {worker: value for worker, (_, value) in topic.latest.items()}
+        combined = sum(map(float, values.values())) / len(values)
+        newest = max(nonce for nonce, _ in topic.latest.values())
+        bundle = NetworkInferenceBundle(
+            topic_id=topic.id,
+            nonce=newest,
+            combined_value=[LabeledValue(label_id=1, label_name="y", value=repr(combined))],
+            inferer_values=[
+                WorkerInference(worker=worker, values=[LabeledValue(label_id=1, label_name="y", value=value)])
+                for worker, value in values.items()
+            ],
+        )
+        return GetLatestNetworkInferencesResponse(network_inferences=bundle, inference_block_height=newest)
+
+    def _node_info(self, _: GetNodeInfoRequest) -> GetNodeInfoResponse:
+        return GetNodeInfoResponse(default_node_info=DefaultNodeInfo(network=self.state.chain_id))
+
+    def _latest_block(self, _: GetLatestBlockRequest) -> GetLatestBlockResponse:
+        time = datetime.fromtimestamp(self.state.time_ms / 1000, UTC)
+        header = Header(chain_id=self.state.chain_id, height=self.state.height, time=time)
+        return GetLatestBlockResponse(sdk_block=Block(header=header))
+
+    def _account_info(self, request: QueryAccountInfoRequest) -> QueryAccountInfoResponse:
+        account = self.state.account(request.address)
+        info = BaseAccount(address=request.address, account_number=account.number, sequence=account.sequence)
+        return QueryAccountInfoResponse(info=info)
+
+    def _account(self, _: QueryAccountRequest) -> QueryAccountResponse:
+        return QueryAccountResponse()
+
+    def _balance(self, request: QueryBalanceRequest) -> QueryBalanceResponse:
+        return QueryBalanceResponse(balance=Coin(denom=request.denom, amount=str(self.state.account(request.address).balance)))
+
+    def _gas_price(self, request: GasPriceRequest) -> GasPriceResponse:
+        return GasPriceResponse(price=DecCoin(denom=request.denom, amount=str(self.state.gas_price * DECIMALS)))
+
+    def _simulate(self, request: SimulateRequest) -> SimulateResponse:
+        outcome = self.state.execute(decode(request.tx_bytes), commit=False)
+        if outcome.code:
+            raise GRPCError(Status.UNKNOWN, outcome.log)
+        return SimulateResponse(gas_info=GasInfo(gas_wanted=self.state.gas_needed, gas_used=self.state.gas_needed))
+
+    async def _broadcast(self, request: BroadcastTxRequest) -> BroadcastTxResponse:
+        transaction = decode(request.tx_bytes)
+        result, fault = self.state.check(transaction)
+        if fault == "slow":
+            await asyncio.sleep(SLOW_SECONDS)
+        elif fault == "unknown_outcome":
+            await asyncio.sleep(UNANSWERED_SECONDS)
+        return BroadcastTxResponse(tx_response=_response(transaction.hash, result))
+
+    def _transaction(self, request: GetTxRequest) -> GetTxResponse:
+        result = self.state.results.get(request.hash.upper())
+        if result is None:
+            raise GRPCError(Status.NOT_FOUND, f"tx not found: {request.hash}")
+        return GetTxResponse(tx_response=_response(request.hash, result))
+
+
+def _response(transaction_hash: str, result: Result) -> TxResponse:
+    return TxResponse(
+        height=result.height,
+        txhash=transaction_hash,
+        codespace=result.codespace,
+        code=result.code,
+        raw_log=result.log,
+        gas_wanted=result.gas_wanted,
+        gas_used=result.gas_used,
+    )
