@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import config, models
+from cli import backtest, config, models
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import EXIT_BAD_CONFIG
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
+app.command("backtest")(backtest.backtest)
 
 
 @app.callback()

@@ -1,0 +1,171 @@
+"""`allora-node backtest`: train on a record up to a date, test on what lies after, and say how good it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cli.options import instant_ms, one_of, read_list, read_one
+from node.config import LOSSES, MODELS
+from node.durations import Duration, Interval
+from node.errors import NotEnoughDataError
+from node.topics import TOKEN_PATTERN, Target, check_horizon
+
+if TYPE_CHECKING:
+    from forecasting.backtest import Plan, Result, Trial
+
+Several = "; several with commas, or the option given again"
+
+
+def backtest(
+    candles: Annotated[list[Path], typer.Option(exists=True, file_okay=False, help="Folder of Parquet files; may be given again.")],
+    train_until: Annotated[str | None, typer.Option(help="Training knows what closed by this UTC date.", metavar="DATE")] = None,
+    test_until: Annotated[str | None, typer.Option(help="The test ends with what closed by this UTC date.", metavar="DATE")] = None,
+    refit: Annotated[str | None, typer.Option(help="Train anew this often during the test, such as 7d.")] = None,
+    token: Annotated[list[str] | None, typer.Option(help=f"Such as BTC{Several}. Default: all in the record.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="price, log_return or volatility.")] = None,
+    horizon: Annotated[list[str] | None, typer.Option(help="Such as 5m or 24h.")] = None,
+    interval: Annotated[list[str] | None, typer.Option(help="Length of the candles the model reads: 1m, 5m, 15m, 1h.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help=f"{', '.join(MODELS)}.")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help=f"{', '.join(LOSSES)}. Default: the target's usual one.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Cells tested at the same time, one thread each.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of every training.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.", dir_okay=False)] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report there, one file.", dir_okay=False)] = None,
+) -> None:
+    """Train each cell on what a record holds up to a date, and test it on what lies after, beside the baseline.
+
+    Without --target, --horizon and --interval the usual cells are tried: prices 5, 10 and 20 minutes ahead on 1m and 5m candles,
+    8 and 24 hours ahead on 1h candles, volatility over 15 minutes and 4 hours on 1m candles. Without --train-until the newest fifth
+    of each cell's candles is the test.
+    """
+    from forecasting.backtest import Plan, run  # noqa: PLC0415 -- torch; other commands begin without it
+    from forecasting.candle_files import CandleFiles  # noqa: PLC0415
+    from forecasting.trials import Choice, trials_of  # noqa: PLC0415
+
+    plan = Plan(
+        folders=tuple(candles),
+        train_until_ms=read_one("--train-until", train_until, instant_ms) if train_until else None,
+        test_until_ms=read_one("--test-until", test_until, instant_ms) if test_until else None,
+        refit=read_one("--refit", refit, Duration.parse) if refit else None,
+        seed=seed,
+        with_curves=report is not None,
+    )
+    choice = Choice(
+        tokens=read_list("--token", token, _token),
+        targets=read_list("--target", target, Target),
+        horizons=read_list("--horizon", horizon, lambda text: check_horizon(Duration.parse(text))),
+        intervals=read_list("--interval", interval, Interval),
+        models=read_list("--model", model, one_of(MODELS)),
+        losses=read_list("--loss", loss, one_of(LOSSES)),
+    )
+    trials = trials_of(choice, CandleFiles(plan.folders), plan.train_until_ms, plan.test_until_ms)
+    if not trials:
+        raise NotEnoughDataError(
+            "no token of the record has candles on both sides of the date", hint="Choose another --train-until, or name --token."
+        )
+    results = _in_order(trials, plan, jobs, run)
+    _print(_table(results))
+    _write(results, plan, json_file, report)
+    if all(result.problem for result in results):
+        raise NotEnoughDataError("none of the cells could be tested", hint="The table says why.")
+
+
+def _token(text: str) -> str:
+    if not TOKEN_PATTERN.fullmatch(text.upper()):
+        raise ValueError(f"{text!r} is not a token; write letters and digits, such as BTC")
+    return text.upper()
+
+
+def _in_order(
+    trials: list[Trial], plan: Plan, jobs: int, run: Callable[[Plan, list[Trial], int], Iterator[Result]]
+) -> list[Result]:
+    found = {}
+    with _progress(len(trials)) as say:
+        for result in run(plan, trials, jobs):
+            found[result.trial] = result
+            say(_line(result))
+    return [found[trial] for trial in trials]
+
+
+def _line(result: Result) -> str:
+    if result.scores is None:
+        return f"{result.trial}: {result.problem}"
+    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {-result.scores.dm:+.2f}, {result.seconds:.0f} s"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal, a line for each cell otherwise; both on stderr, so that the table can be redirected."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        done = 0
+
+        def say(line: str) -> None:
+            nonlocal done
+            done += 1
+            typer.echo(f"[{done}/{total}] {line}", err=True)
+
+        typer.echo(f"testing {total} cell{'' if total == 1 else 's'}", err=True)
+        yield say
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("cells", total=total)
+
+        def advance(line: str) -> None:
+            bar.console.print(line, highlight=False)
+            bar.advance(task)
+
+        yield advance
+
+
+NEEDED_WIDTH = 180
+_COLUMNS = ("n", "ratio", "dm", "r", "da", "mape", "czar", "baseline_czar", "coverage_90", "grade", "seconds")
+_DECIMALS = {"n": 0, "dm": 2, "r": 3, "da": 3, "coverage_90": 3, "seconds": 0}
+
+
+def _table(results: list[Result]) -> Table:
+    table = Table(title="Beside the baseline: ratio of RMSE below 1 and DM above 0 are better")
+    for name in ("cell", "candles", "model", "loss"):
+        table.add_column(name)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right")
+    for result in results:
+        trial = result.trial
+        names = (str(trial.cell), trial.interval.value, trial.model, trial.loss)
+        if result.problem:
+            table.add_row(*names, f"[yellow]{result.problem}[/yellow]")
+            continue
+        row = result.to_row()
+        table.add_row(*names, *(_shown(name, row[name]) for name in _COLUMNS))
+    return table
+
+
+def _print(table: Table) -> None:
+    """Whole on a terminal as wide as it is; in a file or a pipe as wide as the table needs."""
+    console = Console()
+    (console if console.is_terminal else Console(width=NEEDED_WIDTH)).print(table)
+
+
+def _shown(name: str, value: object) -> str:
+    return f"{value:.{_DECIMALS.get(name, 4)}f}" if isinstance(value, int | float) else str("–" if value is None else value)
+
+
+def _write(results: list[Result], plan: Plan, json_file: Path | None, report: Path | None) -> None:
+    if json_file:
+        json_file.write_text(json.dumps([result.to_row() for result in results], indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"figures are in {json_file}")
+    if report:
+        from forecasting.report import report_of  # noqa: PLC0415
+
+        report.write_text(report_of(plan, results), encoding="utf-8")
+        typer.echo(f"the report is in {report}")
