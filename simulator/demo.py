@@ -98,17 +98,14 @@ def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:
 
 def show(lines: list[Line], console: Console) -> None:
     """Print the table, one line per topic."""
-    table = Table(title="the demo's topics")
-    for name in ("topic", "token", "target", "horizon", "champion", "skill", "answer"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("accepted", justify="right")
+    table = Table("topic", "champion", "skill", "answer", "accepted", title="the demo's topics")
     for line in lines:
         cell = line.topic.cell
-        start = (str(line.topic.id), cell.token, cell.target.value, str(cell.horizon))
+        name = f"{line.topic.id} {cell.token} {cell.target} {cell.horizon}"
         if line.has_data:
-            table.add_row(*start, line.version or "none", line.skill, line.answer or "none", str(line.accepted))
+            table.add_row(name, line.version or "none", line.skill, line.answer or "none", str(line.accepted))
         else:
-            table.add_row(*start, f"no {cell.interval} candles", "", "no data", str(line.accepted))
+            table.add_row(name, f"no {cell.interval} candles", "", "no data", str(line.accepted))
     console.print(table)
 
 
@@ -160,7 +157,7 @@ def _end(honcho: subprocess.Popen[bytes]) -> None:
 
 def run_demo(seconds: int | None, candles: Path | None, stop: threading.Event) -> int:
     """Run until `seconds` have passed, `stop` is set or a process ends; the exit code."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=100)
     settings = load_settings()
     topics = load_config(settings.config_file).topics(settings.inference_url)
     if candles is not None and not candles.is_dir():
