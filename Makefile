@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := serving,training,worker,simulator,dev
+EXTRAS := serving,training,backtest,worker,simulator,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test lint bench lock clean
