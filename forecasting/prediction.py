@@ -37,12 +37,18 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`value` and `baseline` are in the target's own units: a price, a log return over the horizon, or a volatility per minute."""
+    """`value` and `baseline` are in the target's own units: a price, a log return over the horizon, or a volatility per minute.
+
+    `baseline_in_model_space` and `scale` are what the graph was given beside the window, `last_price` is what a price starts from.
+    """
 
     value: float
     log_return_or_log_vol: float
     baseline: float
     made_from: int
+    baseline_in_model_space: float
+    scale: float
+    last_price: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,15 @@ def forecast(
         value = baseline = math.inf
     if not math.isfinite(value) or not math.isfinite(baseline):
         raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
-    return Forecast(value, answer, baseline, given.made_from)
+    return Forecast(
+        value=value,
+        log_return_or_log_vol=answer,
+        baseline=baseline,
+        made_from=given.made_from,
+        baseline_in_model_space=float(given.baseline[0]),
+        scale=float(given.scale[0]),
+        last_price=price,
+    )
 
 
 def path(
@@ -117,6 +131,11 @@ def path(
     last_price: float | None,
     steps: int,
 ) -> list[PathStep]:
+    """The way to the horizon from the newest candle of a frame: a forecast and what `path_of` makes of it; errors as `forecast`."""
+    return path_of(signature, intervals, forecast(session, signature, candles, last_price), steps)
+
+
+def path_of(signature: Signature, intervals: Intervals, made: Forecast, steps: int) -> list[PathStep]:
     """The way to the horizon in `steps` equal steps (at least 1), the last of them the forecast itself.
 
     The model forecasts the horizon and nothing in between, so the steps before it follow from two plain rules. A return spreads
@@ -124,31 +143,28 @@ def path(
     volatility at a step is that over the horizon's span up to then, known bars and coming ones: in squares it goes evenly from the
     trailing volatility to the forecast, and its error in logs grows with the square root of time.
 
-    Errors as `forecast`.
+    ForecastError if a step is not finite.
     """
-    given = model_input(signature, candles)
-    answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
-    price = given.close if last_price is None else last_price
-    start = given.made_from + signature.interval.ms
-    parts = [number / steps for number in range(1, steps + 1)]
-    return [_path_step(signature, intervals, given, answer, price, start, part) for part in parts]
+    return [_path_step(signature, intervals, made, number / steps) for number in range(1, steps + 1)]
 
 
-def _path_step(
-    signature: Signature, intervals: Intervals, given: ModelInput, answer: float, price: float, start_ms: int, part: float
-) -> PathStep:
+def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part: float) -> PathStep:
     """The step after this part of the horizon, 0 < part <= 1."""
-    baseline, scale = float(given.baseline[0]), float(given.scale[0])
+    answer = made.log_return_or_log_vol
     middle = answer * part
     if signature.target is Target.VOLATILITY:
-        middle = math.log((1 - part) * math.exp(2 * baseline) + part * math.exp(2 * answer)) / 2
-    reach = scale * math.sqrt(part)
+        middle = math.log((1 - part) * math.exp(2 * made.baseline_in_model_space) + part * math.exp(2 * answer)) / 2
+    reach = made.scale * math.sqrt(part)
     places = [middle]
     for low, high in intervals.errors.values():
         places += [middle + low * reach, middle + high * reach]
-    values = [from_model_space(signature.target, place, price) for place in places]
+    try:
+        values = [from_model_space(signature.target, place, made.last_price) for place in places]
+    except OverflowError:
+        values = [math.inf]
     if not all(math.isfinite(value) for value in values):
-        raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
+        raise ForecastError(f"the path of {signature.cell} leaves what numbers can say")
+    start_ms = made.made_from + signature.interval.ms
     return PathStep(start_ms + round(part * signature.horizon.ms), *values)
 
 
