@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from cli import backtest, config, models
-from node.errors import ConfigError, NodeError
+from node.errors import NodeError
 from node.logs import configure_logs
-from node.start import EXIT_BAD_CONFIG
+from node.start import exit_for
 
 app = typer.Typer(
     help="An Allora worker node: fresh candles, forecasts that earn their place, submissions in time.",
@@ -39,10 +37,7 @@ def main() -> None:
     except NodeError as error:
         if _debug:
             raise
-        typer.secho(f"error: {error.message}", fg="red", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        sys.exit(EXIT_BAD_CONFIG if isinstance(error, ConfigError) else 1)
+        exit_for(error)
 
 
 if __name__ == "__main__":

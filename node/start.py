@@ -9,19 +9,19 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from node.config import ConfigFile
-from node.errors import ConfigError
+from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.settings import Settings, load_settings
 
 EXIT_BAD_CONFIG = 2
 
 
-def exit_for(error: ConfigError) -> NoReturn:
+def exit_for(error: NodeError) -> NoReturn:
     """Print what is wrong and what to do, and leave with the exit code for it."""
     print(f"error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
-    sys.exit(EXIT_BAD_CONFIG)
+    sys.exit(EXIT_BAD_CONFIG if isinstance(error, ConfigError) else 1)
 
 
 def stop_on_signals() -> threading.Event:
@@ -39,7 +39,7 @@ def start(process: str, run: Callable[[Settings, ConfigFile], int | None]) -> No
         configure_logs(process, settings.log_level, settings.log_format)
         config = ConfigFile(settings.config_file)
         sys.exit(run(settings, config) or 0)
-    except ConfigError as error:
+    except NodeError as error:
         exit_for(error)
     except KeyboardInterrupt:
         sys.exit(130)
