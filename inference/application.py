@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, g, request
 
-from inference import routes
+from inference import paths, routes
 from inference.error_answers import register_error_answers
 from inference.metrics import InferenceMetrics, TopicCollector
 from inference.model_listing import ModelListing
@@ -20,6 +20,7 @@ from node.health import Check
 PATHS = (
     ("/inference/<token>", "the forecast of the token's first topic: a bare decimal"),
     ("/inference/<token>?topic=<id>", "the forecast of that topic"),
+    ("/forecast/<token>?topic=<id>&steps=<n>", "the way to the horizon in n steps, with intervals; JSON"),
     ("/topics", "every topic: its answer, its model, or why there is none"),
     ("/models", "every model: its champion, its history, and the reasons"),
     ("/health/live", "whether the process works"),
@@ -46,6 +47,7 @@ def create_app(
         return [_watcher_check(hung_for_ms()), *_topic_checks(board, clock)]
 
     app.register_blueprint(routes.answers(board, clock))
+    app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
     app.register_blueprint(routes.health(checks, alive, metrics.registry))
     app.register_blueprint(routes.index(PATHS))

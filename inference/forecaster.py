@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from forecasting.prediction import bars_needed, forecast
+from forecasting.intervals import Intervals
+from forecasting.prediction import Forecast, bars_needed, forecast
 from forecasting.signature import Signature
 from inference.number_text import decimal_text
-from inference.snapshot import Answer, Champion, Problem, Source
+from inference.snapshot import Answer, Champion, Outlook, Problem, Source
 from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
 from node.durations import QUOTE_INTERVAL, SECOND_MS
@@ -118,9 +119,23 @@ class Forecaster:
             body=decimal_text(made.value).encode("ascii"),
             version=version.name,
             made_from=made.made_from,
+            outlook=_outlook(version, signature, made),
         )
 
     def _last_price(self, candles: CandleStore, newest: int | None) -> float | None:
         if self.cell.target is not Target.PRICE:
             return None
         return float(candles.last(self.cell.symbol, QUOTE_INTERVAL, 1, newest)["close"].iloc[-1])
+
+
+def _outlook(version: Version, signature: Signature, made: Forecast) -> Outlook | None:
+    """None for a version without intervals, or with some that lead out of what numbers can say: its answer stands all the same."""
+    if version.manifest.intervals is None:
+        return None
+    try:
+        outlook = Outlook(signature, Intervals.from_dict(version.manifest.intervals), made)
+        outlook.path(1)
+    except ForecastError as error:
+        log.warning("no path ahead", model=str(signature.cell), version=version.name, error=error)
+        return None
+    return outlook

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from inference.model_listing import ModelListing
+from inference.paths import utc_text
 from inference.snapshot import Answer, Board, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
@@ -65,17 +65,13 @@ def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
         "reason": refusal.message if refusal else "",
         "hint": refusal.hint if refusal else "",
         "answer": answer.body.decode("ascii") if answer and refusal is None else None,
-        "made_from": _utc(answer.made_from) if answer else None,
+        "made_from": utc_text(answer.made_from) if answer else None,
         "age_seconds": (now_ms - answer.made_from - cell.interval.ms) / SECOND_MS if answer else None,
-        "expires": _utc(state.expires_ms) if answer else None,
+        "expires": utc_text(state.expires_ms) if answer else None,
         "champion": state.champion.version if state.champion else None,
         "skill": state.champion.skill if state.champion else None,
         "endpoint": f"/inference/{cell.token}?topic={topic.id}",
     }
-
-
-def _utc(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / SECOND_MS, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def health(checks: Callable[[], Sequence[Check]], alive: Callable[[], bool], registry: CollectorRegistry) -> Blueprint:
@@ -101,7 +97,7 @@ def health(checks: Callable[[], Sequence[Check]], alive: Callable[[], bool], reg
 def index(paths: Sequence[tuple[str, str]]) -> Blueprint:
     """GET /: what there is."""
     routes = Blueprint("index", __name__)
-    text = "".join(f"{path:<32}{meaning}\n" for path, meaning in paths)
+    text = "".join(f"{path:<42}{meaning}\n" for path, meaning in paths)
 
     @routes.get("/")
     def home() -> Response:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Self
 
+from forecasting.intervals import Intervals
+from forecasting.prediction import Forecast, PathStep, path_of
+from forecasting.signature import Signature
 from node.durations import SECOND_MS, Duration, Interval
 from node.errors import BadParameterError, NotReadyError, UnknownTokenError, UnknownTopicError
 from node.topics import Topic
@@ -31,6 +34,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """A forecast with what is known of its errors: the way to the horizon is plain arithmetic from here on."""
+
+    signature: Signature
+    intervals: Intervals
+    forecast: Forecast
+
+    def path(self, steps: int) -> list[PathStep]:
+        """In this many equal steps."""
+        return path_of(self.signature, self.intervals, self.forecast, steps)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A forecast, ready to be sent."""
 
@@ -39,6 +55,8 @@ class Answer:
     version: str
     made_from: int
     """Open time of the newest bar the model read, UTC milliseconds."""
+    outlook: Outlook | None = None
+    """None where the model does not know how far off it has been: it was published before models kept that."""
 
 
 @dataclass(frozen=True, slots=True)

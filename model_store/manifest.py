@@ -108,6 +108,11 @@ class Draft(_Part):
     seed: int
     seconds: Finite | None = Field(None, description="How long the training took.")
     shrinkage: Finite | None = Field(None, description="How far it trusts itself: 0 is the baseline, 1 the bare network.")
+    intervals: dict[str, tuple[Finite, Finite]] | None = Field(
+        None,
+        max_length=20,
+        description="How far off it has been: level in percent, error below and above in multiples of the scale.",
+    )
     scores: dict[str, Score] = Field(default_factory=dict, max_length=200)
     gate: Gate
     samples: tuple[Sample, ...] = Field(min_length=1, max_length=64)

@@ -97,18 +97,18 @@ class Node:
         for interval in {cell.interval, Interval.MINUTE}:
             self.candles.upsert(cell.symbol, interval, candles_until(self.clock.now_ms(), interval, last_close=last_close))
 
-    def promote(self, cell: Cell, answer: float) -> str:
+    def promote(self, cell: Cell, answer: float, **changes: Any) -> str:
         """Publish a model that answers `baseline + scale × answer`, and make it champion."""
-        draft = tiny_draft(cell, answer, signature=signature_of(cell))
+        draft = tiny_draft(cell, answer, signature=signature_of(cell), **changes)
         version = self.models.publish(cell, graph=tiny_graph(answer), weights=b"w", draft=draft).version
         self.models.promote(cell, version, "better")
         return version
 
-    def fill(self, *cells: Cell, answer: float = 0.0) -> None:
+    def fill(self, *cells: Cell, answer: float = 0.0, **changes: Any) -> None:
         """Candles and a champion for each of `cells`, noticed by the watcher."""
         for cell in cells:
             self.store_candles(cell)
-            self.promote(cell, answer)
+            self.promote(cell, answer, **changes)
         self.watcher.look()
 
     def get(self, path: str) -> tuple[int, str]:

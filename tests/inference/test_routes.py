@@ -200,4 +200,4 @@ def test_the_index_lists_routes_that_exist(node: Node) -> None:
     paths = [line.split()[0] for line in text.splitlines()]
     assert "/topics" in paths
     for path in paths:
-        assert node.get(path.replace("<token>", "BTC").replace("<id>", "3"))[0] in (200, 503)
+        assert node.get(path.replace("<token>", "BTC").replace("<id>", "3").replace("<n>", "5"))[0] in (200, 503)

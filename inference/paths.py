@@ -1,0 +1,89 @@
+"""GET /forecast/<token>: the way to the horizon, step by step, with intervals.
+
+The watcher has asked the model; what is left for a request is a few multiplications for the number of steps it wants.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from flask import Blueprint, Response, jsonify, request
+
+from forecasting.prediction import PathStep
+from inference.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, Board, Outlook, TopicState
+from node.clock import Clock
+from node.durations import SECOND_MS
+from node.errors import BadParameterError, NotReadyError
+
+USUAL_STEPS: Final = 12
+MOST_STEPS: Final = 288
+"""Enough for every five minutes of a day; more would be more digits, not more knowledge."""
+
+
+def paths(board: Board, clock: Clock) -> Blueprint:
+    """The route, over `board`."""
+    routes = Blueprint("paths", __name__)
+
+    @routes.get("/forecast/<token>")
+    def forecast(token: str) -> Response:
+        state = board.current.find(token, request.args.get("topic")).state
+        steps = _steps(request.args.get("steps"))
+        refusal = state.refusal(clock.now_ms())
+        if refusal is not None:
+            raise refusal
+        return jsonify(_show(state, steps))
+
+    return routes
+
+
+def _steps(text: str | None) -> int:
+    """How many steps a request wants; BadParameterError unless it is a whole number within bounds."""
+    if text is None:
+        return USUAL_STEPS
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MOST_STEPS):
+        raise BadParameterError(
+            f"steps={text[:20]!r} is not a whole number from 1 to {MOST_STEPS}", hint=f"Usual is {USUAL_STEPS}."
+        )
+    return int(text)
+
+
+def _ahead(state: TopicState) -> tuple[Answer, Outlook]:
+    """The topic's answer and what it says of the time until the horizon; NotReadyError for a model that cannot say."""
+    answer = state.outcome
+    if isinstance(answer, Answer) and answer.outlook is not None:
+        return answer, answer.outlook
+    version = f"version {state.champion.version}" if state.champion else "the model"
+    raise NotReadyError(
+        f"{state.topic}: {version} does not say how far off it has been, so there are no intervals to give",
+        retry_after=RETRY_NO_ANSWER_SECONDS,
+        hint=f"The next one trained will; /inference/{state.topic.token}?topic={state.topic.id} has the answer itself.",
+    )
+
+
+def _show(state: TopicState, steps: int) -> dict[str, Any]:
+    cell, (answer, outlook) = state.topic.cell, _ahead(state)
+    return {
+        "topic_id": state.topic.id,
+        "token": cell.token,
+        "target": cell.target.value,
+        "horizon": str(cell.horizon),
+        "version": answer.version,
+        "made_from": utc_text(answer.made_from),
+        "last_price": outlook.forecast.last_price,
+        "baseline": outlook.forecast.baseline,
+        "steps": [_step(step) for step in outlook.path(steps)],
+    }
+
+
+def _step(step: PathStep) -> dict[str, Any]:
+    return {
+        "time": utc_text(step.time_ms),
+        "value": step.value,
+        "intervals": {"50": [step.low50, step.high50], "80": [step.low80, step.high80], "90": [step.low90, step.high90]},
+    }
+
+
+def utc_text(time_ms: int) -> str:
+    """An instant as people and programs read it: 2025-06-15T15:59:00Z."""
+    return datetime.fromtimestamp(time_ms / SECOND_MS, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
