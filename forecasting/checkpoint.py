@@ -29,7 +29,7 @@ NORMAL_QUARTILES: Final = 1.349
 SMALLEST_DEVIATION: Final = 1e-6
 
 WILDEST_FEATURE: Final = 5.0
-"""Deviations from its centre at which a feature is cut, so that one crash bar cannot drive the network anywhere it has never been."""
+"""Deviations from its centre at which a feature is cut, so that one crash bar drives the network nowhere it has never been."""
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-5
@@ -62,21 +62,43 @@ class Standardise(nn.Module):
 
 
 class TrainedModel(nn.Module):
-    """Raw windows in, forecasts in model space out: baseline + shrinkage × scale × unit × network(standardised window)."""
+    """Raw windows in, forecasts in model space out.
+
+    baseline + unit × scale × (line_trust × line(newest bar) + network_trust × network(window)) + offset, where line and network see
+    standardised features: the network says only what a line cannot. All trust at zero is exactly the baseline.
+    """
 
     unit: Tensor
-    shrinkage: Tensor
+    line_weights: Tensor
+    line_bias: Tensor
+    line_trust: Tensor
+    network_trust: Tensor
+    offset: Tensor
 
     def __init__(self, network: nn.Module, features: int) -> None:
         super().__init__()
         self.standardise = Standardise(features)
         self.network = network
         self.register_buffer("unit", torch.ones(()))
-        self.register_buffer("shrinkage", torch.zeros(()))
+        self.register_buffer("line_weights", torch.zeros(features))
+        for name in ("line_bias", "line_trust", "network_trust", "offset"):
+            self.register_buffer(name, torch.zeros(()))
+
+    @property
+    def shrinkage(self) -> float:
+        """The greater trust of the two: 0 is exactly the baseline, 1 an answer that is believed in full."""
+        return max(float(self.line_trust), float(self.network_trust))
+
+    def become_baseline(self) -> None:
+        """Trust nothing that was learned."""
+        for part in (self.line_trust, self.network_trust, self.offset):
+            part.zero_()
 
     def forward(self, window: Tensor, baseline: Tensor, scale: Tensor) -> Tensor:
-        answer: Tensor = self.network(self.standardise(window))
-        return baseline + self.shrinkage * self.unit * scale * answer
+        seen = self.standardise(window)
+        line = seen[:, -1] @ self.line_weights + self.line_bias
+        answer: Tensor = self.line_trust * line + self.network_trust * self.network(seen)
+        return baseline + self.unit * scale * answer + self.offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The one judge: how good forecasts are beside the baseline, on data that no part of the model has seen.
 
-Everything is measured in model space (log returns, or logs of volatility) and with the topic's own loss. Figures that take
+Errors are measured in what a topic pays for (log returns, or levels of volatility) and with the topic's own loss. Figures that take
 neighbouring forecasts for independent would flatter; every significance here knows that horizons overlap.
 """
 
@@ -14,12 +14,16 @@ import onnxruntime as ort
 import pandas as pd
 
 from forecasting.bars import Floats, Integers
+from forecasting.checks import checks_of, direction_of
 from forecasting.dataset import Dataset, build_dataset
+from forecasting.intervals import LEVELS, Intervals
 from forecasting.losses import loss_of
 from forecasting.prediction import run_graph
 from forecasting.signature import Signature
 from forecasting.significance import diebold_mariano
+from node.durations import HOUR_MS
 from node.errors import ForecastError, NotEnoughDataError
+from node.topics import Target
 
 BATCH = 2048
 """Windows a graph is given at a time."""
@@ -29,10 +33,17 @@ BATCH = 2048
 class Scores:
     """A forecaster beside the baseline.
 
+    Losses, RMSE and MAE are those of log returns for price and log_return, and of levels (not logs) for volatility, which is what
+    the topics pay; `log_ratio` is the ratio of RMSE in model space, the same as `ratio` for returns.
+
     `n_effective` counts the forecasts whose horizons do not overlap. `ratio` is RMSE over the baseline's RMSE; `skill` is
-    1 - loss / baseline loss. `r` and `directional_accuracy` (of the move away from the baseline) are None where the forecast
-    never leaves the baseline. `dm` is the Diebold–Mariano statistic: below zero, the forecast's loss is smaller than the
-    baseline's; `dm_p` is its two-sided p.
+    1 - loss / baseline loss. `mape` is the mean size of the error as a part of the true price or volatility. `r2` compares with the
+    mean of the truths. `r`, `directional_accuracy` and what belongs to them are about the move away from the baseline in model
+    space, and None where the forecast never leaves it: `r_p` is two-sided, `da_low` to `da_high` covers 95 %, `da_p` is that of a
+    coin doing as well. `dm` is the Diebold–Mariano statistic: below zero, the forecast's loss is smaller than the baseline's;
+    `dm_p` is its two-sided p. `worst_hour_ms` begins the hour (UTC) in which the forecast lost most against the baseline, and
+    `worst_hour_ratio` is the ratio of RMSE there; None where times are not known. `coverage_…` are the parts of the truths inside
+    the intervals, None where there are none. `grade` sums up `checks_passed`, the seven of `forecasting.checks`.
     """
 
     n: int
@@ -50,6 +61,24 @@ class Scores:
     directional_accuracy: float | None
     dm: float
     dm_p: float
+    log_ratio: float
+    mape: float
+    r2: float
+    r_p: float | None
+    da_low: float | None
+    da_high: float | None
+    da_p: float | None
+    czar: float | None
+    baseline_czar: float | None
+    zptae: float | None
+    baseline_zptae: float | None
+    worst_hour_ms: int | None
+    worst_hour_ratio: float | None
+    coverage_50: float | None
+    coverage_80: float | None
+    coverage_90: float | None
+    checks_passed: int
+    grade: str
 
     def to_dict(self) -> dict[str, float | int | str | None]:
         """As plain JSON values."""
@@ -81,10 +110,23 @@ class Walk:
     baseline: Floats
     scale: Floats
     steps: int
+    target: Target | None = None
+    bounds: Floats | None = None
+    """Low and high of the intervals of 50, 80 and 90 percent, shape [n, 6]; None without intervals."""
 
     def score(self, loss: str) -> Scores:
         """Beside the baseline."""
-        return score(self.truth, self.forecast, self.baseline, self.steps, loss, scale=self.scale)
+        return score(
+            self.truth,
+            self.forecast,
+            self.baseline,
+            self.steps,
+            loss,
+            scale=self.scale,
+            target=self.target,
+            times=self.times,
+            bounds=self.bounds,
+        )
 
     def compare(self, other: Walk, loss: str) -> Comparison:
         """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
@@ -93,21 +135,47 @@ class Walk:
             raise NotEnoughDataError("the two models were never asked at the same time")
         truth, scale = self.truth[mine], self.scale[mine]
         return compare(
-            truth, self.forecast[mine], other.forecast[theirs], self.steps, loss, baseline=self.baseline[mine], scale=scale
+            truth,
+            self.forecast[mine],
+            other.forecast[theirs],
+            self.steps,
+            loss,
+            baseline=self.baseline[mine],
+            scale=scale,
+            target=self.target,
         )
 
 
-def score(truth: Floats, forecast: Floats, baseline: Floats, steps: int, loss: str, *, scale: Floats | None = None) -> Scores:
-    """Score forecasts [n] made at consecutive bars with a horizon of `steps` bars.
+def score(
+    truth: Floats,
+    forecast: Floats,
+    baseline: Floats,
+    steps: int,
+    loss: str,
+    *,
+    scale: Floats | None = None,
+    target: Target | None = None,
+    times: Integers | None = None,
+    bounds: Floats | None = None,
+) -> Scores:
+    """Score forecasts [n] in model space, made at consecutive bars with a horizon of `steps` bars.
 
     `scale` is the ordinary size of a deviation from the baseline at each forecast; the losses huber, zptae and czar need it.
+    `target` says what model space is, a log return where it is not given; `times` [n] (milliseconds UTC) and `bounds` [n, 6] bring
+    the worst hour and the coverage.
     """
     _check(truth, forecast, baseline)
-    move, said = truth - baseline, forecast - baseline
-    own, of_baseline = _losses(move, said, loss, scale), _losses(move, np.zeros_like(said), loss, scale)
+    paid = _Paid.of(truth, forecast, baseline, scale, target)
+    own, of_baseline = paid.losses(loss)
     test = diebold_mariano(own, of_baseline, steps)
-    rmse, baseline_rmse = _root_mean_square(move - said), _root_mean_square(move)
     own_loss, baseline_loss = float(own.mean()), float(of_baseline.mean())
+    rmse, baseline_rmse = _root_mean_square(paid.move - paid.said), _root_mean_square(paid.move)
+    move, said = truth - baseline, forecast - baseline
+    direction, checks = direction_of(move, said, steps), checks_of(move, said, scale, steps)
+    others = [None if paid.scale is None else paid.losses(name) for name in ("czar", "zptae")]
+    means = [(None, None) if pair is None else (float(pair[0].mean()), float(pair[1].mean())) for pair in others]
+    worst_ms, worst_ratio = _worst_hour(paid, times)
+    coverages = _coverages(truth, bounds)
     return Scores(
         n=len(truth),
         n_effective=len(truth) / steps,
@@ -118,13 +186,53 @@ def score(truth: Floats, forecast: Floats, baseline: Floats, steps: int, loss: s
         rmse=rmse,
         baseline_rmse=baseline_rmse,
         ratio=_ratio(rmse, baseline_rmse),
-        mae=float(np.abs(move - said).mean()),
-        baseline_mae=float(np.abs(move).mean()),
-        r=_correlation(move, said),
-        directional_accuracy=_directional_accuracy(move, said),
+        mae=float(np.abs(paid.move - paid.said).mean()),
+        baseline_mae=float(np.abs(paid.move).mean()),
+        r=direction.r,
+        directional_accuracy=direction.accuracy,
         dm=test.statistic,
         dm_p=test.p,
+        log_ratio=_ratio(_root_mean_square(move - said), _root_mean_square(move)),
+        mape=float(np.abs(np.expm1(np.clip(forecast - truth, -50, 50))).mean()),
+        r2=_r_squared(paid),
+        r_p=direction.r_p,
+        da_low=direction.low,
+        da_high=direction.high,
+        da_p=direction.p,
+        czar=means[0][0],
+        baseline_czar=means[0][1],
+        zptae=means[1][0],
+        baseline_zptae=means[1][1],
+        worst_hour_ms=worst_ms,
+        worst_hour_ratio=worst_ratio,
+        coverage_50=coverages[0],
+        coverage_80=coverages[1],
+        coverage_90=coverages[2],
+        checks_passed=checks.passed,
+        grade=checks.grade,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """What a topic pays for, all [n]: the truth's and the forecast's moves away from the baseline, and their ordinary size."""
+
+    move: Floats
+    said: Floats
+    scale: Floats | None
+
+    @classmethod
+    def of(cls, truth: Floats, forecast: Floats, baseline: Floats, scale: Floats | None, target: Target | None) -> _Paid:
+        """Log returns as they are, logs of volatility as levels."""
+        if target is not Target.VOLATILITY:
+            return cls(truth - baseline, forecast - baseline, scale)
+        level = np.exp(baseline)
+        return cls(np.exp(truth) - level, np.exp(forecast) - level, None if scale is None else scale * level)
+
+    def losses(self, name: str) -> tuple[Floats, Floats]:
+        """The forecast's and the baseline's."""
+        nothing = np.zeros_like(self.said)
+        return _losses(self.move, self.said, name, self.scale), _losses(self.move, nothing, name, self.scale)
 
 
 def compare(
@@ -136,6 +244,7 @@ def compare(
     *,
     baseline: Floats | None = None,
     scale: Floats | None = None,
+    target: Target | None = None,
 ) -> Comparison:
     """Two forecasters [n] on the same truths.
 
@@ -143,23 +252,30 @@ def compare(
     """
     _check(truth, first, second)
     origin = np.zeros_like(truth) if baseline is None else baseline
-    losses = [_losses(truth - origin, forecast - origin, loss, scale) for forecast in (first, second)]
+    losses = [_Paid.of(truth, forecast, origin, scale, target).losses(loss)[0] for forecast in (first, second)]
     test = diebold_mariano(losses[0], losses[1], steps)
     means = [float(values.mean()) for values in losses]
     return Comparison(len(truth), len(truth) / steps, means[0], means[1], test.statistic, test.p)
 
 
-def walk_forward(session: ort.InferenceSession, signature: Signature, candles: pd.DataFrame, start_ms: int, end_ms: int) -> Walk:
+def walk_forward(
+    session: ort.InferenceSession,
+    signature: Signature,
+    candles: pd.DataFrame,
+    start_ms: int,
+    end_ms: int,
+    intervals: Intervals | None = None,
+) -> Walk:
     """Ask a graph at every bar of a span that it never saw.
 
     `candles` should begin `signature.bars_needed` bars before the span and reach `signature.steps` bars beyond it; bars whose
     window or outcome is not there are left out. NotEnoughDataError if none is left.
     """
     dataset = build_dataset(signature, candles)
-    return walk_over(session, dataset, dataset.between(start_ms, end_ms))
+    return walk_over(session, dataset, dataset.between(start_ms, end_ms), intervals)
 
 
-def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -> Walk:
+def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None) -> Walk:
     """Ask a graph at these rows of a dataset."""
     if len(rows) == 0:
         raise NotEnoughDataError(f"no candle of {dataset.signature.cell} in this span has a whole window and a known outcome")
@@ -179,7 +295,13 @@ def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -
         baseline=baseline.astype(np.float64),
         scale=scale.astype(np.float64),
         steps=dataset.signature.steps,
+        target=dataset.signature.target,
+        bounds=None if intervals is None else _bounds(intervals, forecast, scale.astype(np.float64)),
     )
+
+
+def _bounds(intervals: Intervals, forecast: Floats, scale: Floats) -> Floats:
+    return np.stack([edge for level in LEVELS for edge in intervals.bounds(level, forecast, scale)], axis=1)
 
 
 def _check(*series: Floats) -> None:
@@ -205,13 +327,22 @@ def _ratio(value: float, reference: float) -> float:
     return 1.0 if value == reference else math.inf
 
 
-def _correlation(move: Floats, said: Floats) -> float | None:
-    if len(move) < 3 or np.ptp(said) == 0 or np.ptp(move) == 0:
-        return None
-    return float(np.corrcoef(move, said)[0, 1])
+def _r_squared(paid: _Paid) -> float:
+    spread = float(np.sum((paid.move - paid.move.mean()) ** 2))
+    return 1 - float(np.sum((paid.move - paid.said) ** 2)) / spread if spread > 0 else 0.0
 
 
-def _directional_accuracy(move: Floats, said: Floats) -> float | None:
-    """Part of the forecasts that leave the baseline on the side on which the truth lies; truths on the baseline do not count."""
-    counted = (move != 0) & (said != 0)
-    return float(np.mean(np.sign(move[counted]) == np.sign(said[counted]))) if counted.any() else None
+def _worst_hour(paid: _Paid, times: Integers | None) -> tuple[int | None, float | None]:
+    """Beginning of the hour that cost most against the baseline in squared error, and the ratio of RMSE in it."""
+    if times is None:
+        return None, None
+    hours, place = np.unique(times // HOUR_MS, return_inverse=True)
+    own, of_baseline = (np.bincount(place, weights=errors**2) for errors in (paid.move - paid.said, paid.move))
+    worst = int(np.argmax(own - of_baseline))
+    return int(hours[worst]) * HOUR_MS, _ratio(math.sqrt(own[worst]), math.sqrt(of_baseline[worst]))
+
+
+def _coverages(truth: Floats, bounds: Floats | None) -> list[float | None]:
+    if bounds is None:
+        return [None for _ in LEVELS]
+    return [float(np.mean((bounds[:, place] <= truth) & (truth <= bounds[:, place + 1]))) for place in range(0, 2 * len(LEVELS), 2)]

@@ -160,7 +160,8 @@ def _decaying_return(bars: Bars, half_life: int) -> Floats:
 
 def _weekday(bars: Bars, day: int) -> Floats:
     """1 on this day of the week (Monday is 0) in UTC, 0 on the others."""
-    return ((bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS == day).astype(np.float64)
+    days = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
+    return np.where(days == day, 1.0, 0.0)
 
 
 def _phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
@@ -243,7 +244,12 @@ WORTHWHILE_WARM_UP: Final = 0.2
 
 def default_features(target: Target, bars: int) -> tuple[str, ...]:
     """The target's features whose warm-up a history of `bars` candles can afford."""
-    return tuple(name for name in DEFAULT_FEATURES[target] if FEATURES[name].warm_up <= WORTHWHILE_WARM_UP * bars)
+    return affordable(DEFAULT_FEATURES[target], bars)
+
+
+def affordable(names: Sequence[str], bars: int) -> tuple[str, ...]:
+    """Those of these features whose warm-up a history of `bars` candles can afford."""
+    return tuple(name for name in names if FEATURES[name].warm_up <= WORTHWHILE_WARM_UP * bars)
 
 
 def warm_up_of(names: Sequence[str]) -> int:

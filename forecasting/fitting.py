@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from node.errors import TrainingError
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(answers [N], targets) → the mean loss."""
+
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
@@ -37,7 +40,7 @@ class FitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a training stands after an epoch. Losses are mean squared errors in deviations of the training targets."""
+    """Where a training stands after an epoch. Losses are means of what is minimised, on scaled targets."""
 
     epoch: int
     epochs: int
@@ -48,7 +51,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows without a copy of them: standardised `features` [n, F], and for each window the row it ends at and its target [N]."""
+    """Windows without a copy of them: standardised `features` [n, F], and for each window the row it ends at and its target, [N] or
+    whatever else the loss reads, [N, …]."""
 
     features: Tensor
     rows: Tensor
@@ -84,15 +88,20 @@ def reproducible(seed: int) -> Iterator[None]:
 
 
 def training_step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, windows: Tensor, targets: Tensor, largest_gradient: float
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    windows: Tensor,
+    targets: Tensor,
+    largest_gradient: float,
+    loss: Loss = nn.functional.mse_loss,
 ) -> Tensor:
     """One step on a batch; the loss before it."""
     optimiser.zero_grad(set_to_none=True)
-    loss = nn.functional.mse_loss(network(windows), targets)
-    torch.autograd.backward(loss)
+    value = loss(network(windows), targets)
+    torch.autograd.backward(value)
     nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
     optimiser.step()
-    return loss.detach()
+    return value.detach()
 
 
 def make_optimiser(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
@@ -107,6 +116,7 @@ def fit(
     settings: FitSettings,
     *,
     max_epochs: int,
+    loss: Loss = nn.functional.mse_loss,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Train in place and leave the weights that did best on the validation part, which may be those it came with.
@@ -118,10 +128,10 @@ def fit(
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=1)
     stride = -(-len(training) // settings.windows_per_epoch)
     validation = validation.every(-(-len(validation) // settings.windows_per_epoch))
-    best_loss, best, waited = mean_loss(network, validation), copy.deepcopy(network.state_dict()), 0
+    best_loss, best, waited = mean_loss(network, validation, loss), copy.deepcopy(network.state_dict()), 0
     for epoch in range(1, max_epochs + 1):
-        train_loss = _epoch(network, optimiser, training.every(stride, (epoch - 1) % stride), settings)
-        validation_loss = mean_loss(network, validation)
+        train_loss = _epoch(network, optimiser, training.every(stride, (epoch - 1) % stride), settings, loss)
+        validation_loss = mean_loss(network, validation, loss)
         if not (torch.isfinite(torch.tensor([train_loss, validation_loss])).all()):
             raise TrainingError(f"the loss is no number any more in epoch {epoch}", hint="The champion stays.")
         schedule.step(validation_loss)
@@ -136,21 +146,20 @@ def fit(
     network.eval()
 
 
-def _epoch(network: nn.Module, optimiser: torch.optim.Optimizer, windows: Windows, settings: FitSettings) -> float:
+def _epoch(network: nn.Module, optimiser: torch.optim.Optimizer, windows: Windows, settings: FitSettings, loss: Loss) -> float:
     network.train()
     batch = min(settings.batch, max(32, len(windows) // settings.steps_per_epoch))
     losses = [
-        training_step(network, optimiser, *windows.batch(index), settings.largest_gradient)
+        training_step(network, optimiser, *windows.batch(index), settings.largest_gradient, loss)
         for index in torch.split(torch.randperm(len(windows)), batch)
     ]
     return float(torch.stack(losses).mean())
 
 
 @torch.no_grad()
-def mean_loss(network: nn.Module, windows: Windows) -> float:
-    """Mean squared error over all of `windows`."""
-    answers, targets = answers_of(network, windows), windows.targets
-    return float(nn.functional.mse_loss(answers, targets))
+def mean_loss(network: nn.Module, windows: Windows, loss: Loss) -> float:
+    """The loss over all of `windows`."""
+    return float(loss(answers_of(network, windows), windows.targets))
 
 
 @torch.no_grad()

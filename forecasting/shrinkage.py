@@ -1,8 +1,10 @@
-"""How far to trust a network: the factor by which its answer is shrunk towards the baseline.
+"""How far to trust an answer: the factor by which it is shrunk towards the baseline.
 
-Fitted on a part of time that lies after everything the network has learned from. On scaled targets z and answers f, least squares
-without intercept gives λ = Σfz / Σf², and the factor is λ·(1 - (c·se/λ)²), cut to [0, 1]: without evidence beyond c standard errors
-it is exactly 0 and the forecast exactly the baseline; with overwhelming evidence it is λ.
+Fitted on forecasts of what the answering part had not learned from. On scaled targets z and answers f, least squares without
+intercept gives λ = Σfz / Σf², and the factor is λ·(1 - (c·se/λ)²), cut to [0, 1]: without evidence beyond c standard errors it is
+exactly 0 and the forecast exactly the baseline; with overwhelming evidence it is λ.
+
+For any other loss, λ is where its mean is least, and the evidence is the slope at λ = 0 against its standard error.
 
 Source: L. Breiman, "Better subset regression using the nonnegative garrote", 1995.
 """
@@ -10,19 +12,24 @@ Source: L. Breiman, "Better subset regression using the nonnegative garrote", 19
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 
 from forecasting.bars import Floats
+from forecasting.losses import loss_of
 from forecasting.significance import variance_of_mean
 
 CAUTION: Final = 2.0
-"""Standard errors of evidence below which a network is not believed at all."""
+"""Standard errors of evidence below which an answer is not believed at all."""
+
+FACTORS: Final = np.linspace(0.0, 1.0, 41)
+NUDGE: Final = 0.01
 
 
 def fit_shrinkage(truth: Floats, answer: Floats, steps: int) -> float:
-    """The factor in [0, 1] for a network's answers [n] to scaled targets [n], on consecutive bars whose horizons overlap."""
+    """The factor in [0, 1] for answers [n] to scaled targets [n], on consecutive bars whose horizons overlap."""
     size = float(np.mean(answer**2))
     if len(truth) < 2 or size == 0 or not math.isfinite(size):
         return 0.0
@@ -30,5 +37,43 @@ def fit_shrinkage(truth: Floats, answer: Floats, steps: int) -> float:
     if slope <= 0:
         return 0.0
     error = math.sqrt(variance_of_mean(answer * (truth - slope * answer), steps)) / size
-    garrote = 1 - (CAUTION * error / slope) ** 2
-    return float(np.clip(slope * garrote, 0.0, 1.0))
+    return _garrote(slope, slope / error if error > 0 else math.inf)
+
+
+def fit_cautious_shrinkage(truth: Floats, answer: Floats, steps: int, losses: Iterable[str]) -> float:
+    """The least of the factors that squared error and each of `losses` call for. Truth and answer in scales, as `Loss` has them."""
+    factors = [fit_shrinkage(truth, answer, steps)]
+    for name in set(losses) - {"mse"}:
+        if min(factors) > 0:
+            factors.append(_fit_for(name, truth, answer, steps))
+    return min(factors)
+
+
+def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
+    """What to add to forecasts of logs [n] so that their exponentials err least in squares; 0 unless it is more than noise.
+
+    The exponential of an expected log lies below the expected level. The ratio of the two is estimated where the forecasts were
+    walked forward, and believed as `fit_shrinkage` believes an answer.
+    """
+    level, said = np.exp(truth), np.exp(forecast)
+    size = float(np.mean(said**2))
+    excess = float(np.mean(said * (level - said))) / size
+    error = math.sqrt(variance_of_mean(said * (level - (1 + excess) * said), steps)) / size
+    believed = max(0.0, 1 - (CAUTION * error / excess) ** 2) if excess != 0 else 0.0
+    return math.log1p(max(excess, -0.5) * believed)
+
+
+def _fit_for(name: str, truth: Floats, answer: Floats, steps: int) -> float:
+    loss, one = loss_of(name), np.ones_like(truth)
+    at_zero = loss(truth, 0 * answer, one)
+    gain = (at_zero - loss(truth, NUDGE * answer, one)) / NUDGE
+    variance = variance_of_mean(gain, steps)
+    if not gain.mean() > 0 or not variance > 0:
+        return 0.0
+    best = FACTORS[int(np.argmin([float(loss(truth, factor * answer, one).mean()) for factor in FACTORS]))]
+    return _garrote(float(best), float(gain.mean()) / math.sqrt(variance))
+
+
+def _garrote(slope: float, evidence: float) -> float:
+    """`evidence` in standard errors."""
+    return float(np.clip(slope * (1 - (CAUTION / evidence) ** 2), 0.0, 1.0)) if evidence > 0 else 0.0

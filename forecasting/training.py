@@ -1,7 +1,8 @@
 """From candles to a candidate: a trained, calibrated and scored model with its files.
 
 Time is cut into four parts, with at least one horizon between them: the network learns from the first, stops early by the second,
-is shrunk towards the baseline by the third, and is scored on the fourth, which nothing else has touched.
+is shrunk towards the baseline by the third, and is scored on the fourth, which nothing else has touched. How the parts of a
+model are fitted stands in `forecasting.assembling`.
 """
 
 from __future__ import annotations
@@ -12,52 +13,39 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import structlog
-import torch
-from torch import nn
 
-from forecasting.bars import Floats, Integers
-from forecasting.checkpoint import (
-    Learned,
-    TrainedModel,
-    check_graph,
-    from_safetensors,
-    samples_of,
-    to_onnx,
-    to_safetensors,
-    warm_start,
-)
-from forecasting.dataset import Dataset, Parts, build_dataset, candles_digest, split
+from forecasting.assembling import FitPlan, assemble
+from forecasting.bars import Integers
+from forecasting.checkpoint import Learned, TrainedModel, check_graph, from_safetensors, samples_of, to_onnx, to_safetensors
+from forecasting.dataset import Dataset, build_dataset, candles_digest, split
 from forecasting.evaluation import Scores, walk_over
-from forecasting.features import default_features
-from forecasting.fitting import FitSettings, Progress, Windows, answers_of, fit, reproducible
+from forecasting.features import affordable, default_features
+from forecasting.fitting import FitSettings, Progress, reproducible
+from forecasting.intervals import Intervals
 from forecasting.losses import loss_of
 from forecasting.models import model_named
 from forecasting.prediction import open_session
-from forecasting.shrinkage import fit_shrinkage
 from forecasting.signature import Signature
 from node.durations import Interval
-from node.errors import NotEnoughDataError
 from node.topics import Cell
 
-log = structlog.get_logger(__name__)
-
 SAMPLES: Final = 5
-WINSORISED: Final = (0.005, 0.995)
-"""Quantiles of the training targets at which all targets are cut, so that one crash bar does not decide a squared error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trained model and everything a manifest says of it. Times are open times of candles, in milliseconds UTC."""
+    """A trained model and everything a manifest says of it. Times are open times of candles, in milliseconds UTC.
+
+    `shrinkage` is the greater of the trust in its line and in its network; 0 is exactly the baseline.
+    """
 
     signature: Signature
     graph: bytes = field(repr=False)
     weights: bytes = field(repr=False)
     scores: Scores
     shrinkage: float
+    intervals: Intervals
     samples: list[dict[str, Any]] = field(repr=False)
     data_start_ms: int
     data_end_ms: int
@@ -94,16 +82,15 @@ def train(
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
-        trained, learned, warm = _fit(
-            dataset, parts, settings or FitSettings(), max_epochs=max_epochs, champion=champion, on_progress=on_progress
-        )
-        made = _make(trained, learned, dataset, parts.test, loss)
+        fitted = assemble(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress))
+        made = _make(fitted.model, fitted.learned, fitted.intervals, dataset, parts.test, loss)
     return Candidate(
         signature=signature,
         graph=made.graph,
         weights=made.weights,
         scores=made.scores,
-        shrinkage=float(trained.shrinkage),
+        shrinkage=fitted.model.shrinkage,
+        intervals=fitted.intervals,
         samples=made.samples,
         data_start_ms=int(dataset.times[0]),
         data_end_ms=int(dataset.times[-1]),
@@ -112,7 +99,7 @@ def train(
         test_end_ms=int(dataset.times[parts.test[-1]]),
         seed=seed,
         seconds=time.perf_counter() - started,
-        warm_started=warm,
+        warm_started=fitted.warm_started,
     )
 
 
@@ -122,10 +109,20 @@ def without_skill(candidate: Candidate, candles: pd.DataFrame) -> Candidate:
     rows = dataset.between(candidate.test_start_ms, candidate.test_end_ms)
     network = model_named(candidate.signature.model).build(len(candidate.signature.features))
     model, learned = from_safetensors(candidate.weights, network)
-    model.shrinkage.zero_()
+    model.become_baseline()
+    before = dataset.between(candidate.data_start_ms, candidate.test_start_ms - candidate.signature.horizon.ms - 1)
+    intervals = Intervals.fit(dataset.truth[before], dataset.baseline[before], dataset.scale[before])
     with reproducible(candidate.seed):
-        made = _make(model, learned, dataset, rows, candidate.scores.loss_name)
-    return replace(candidate, graph=made.graph, weights=made.weights, scores=made.scores, samples=made.samples, shrinkage=0.0)
+        made = _make(model, learned, intervals, dataset, rows, candidate.scores.loss_name)
+    return replace(
+        candidate,
+        graph=made.graph,
+        weights=made.weights,
+        scores=made.scores,
+        samples=made.samples,
+        shrinkage=0.0,
+        intervals=intervals,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,79 +133,24 @@ class _Made:
     scores: Scores
 
 
-def _make(model: TrainedModel, learned: Learned, dataset: Dataset, test: Integers, loss: str) -> _Made:
+def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: Dataset, test: Integers, loss: str) -> _Made:
     """The files of a trained model, checked against each other, and what the graph that will be served scores on the test part."""
     graph = to_onnx(model, dataset.signature)
     samples = samples_of(model, dataset, test[np.linspace(0, len(test) - 1, SAMPLES).astype(int)])
     check_graph(graph, samples)
-    walk = walk_over(open_session(graph), dataset, test)
+    walk = walk_over(open_session(graph), dataset, test, intervals)
     return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
 
 
 def signature_of(cell: Cell, model: str, bars: int, interval: Interval | None = None) -> Signature:
     """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own."""
+    kind = model_named(model)
     return Signature(
         token=cell.token,
         target=cell.target,
         horizon=cell.horizon,
         interval=interval or cell.interval,
-        window=model_named(model).window,
-        features=default_features(cell.target, bars),
+        window=kind.window,
+        features=default_features(cell.target, bars) if kind.features is None else affordable(kind.features, bars),
         model=model,
     )
-
-
-def _fit(
-    dataset: Dataset,
-    parts: Parts,
-    settings: FitSettings,
-    *,
-    max_epochs: int,
-    champion: bytes | None,
-    on_progress: Callable[[Progress], None] | None,
-) -> tuple[TrainedModel, Learned, bool]:
-    signature = dataset.signature
-    model = TrainedModel(model_named(signature.model).build(len(signature.features)), len(signature.features))
-    learned = Learned(signature, _seen_until(dataset, parts.training), _seen_until(dataset, parts.validation))
-    warm = champion is not None and warm_start(model.network, champion, learned)
-    model.standardise.fit(dataset.features[_rows_read(dataset, parts.training)].astype(np.float64))
-    standardised = torch.nan_to_num(model.standardise(torch.from_numpy(dataset.features)))
-    targets = _winsorised((dataset.truth - dataset.baseline) / dataset.scale, parts.training)
-    unit = float(targets[parts.training].std())
-    if not unit > 0:
-        raise NotEnoughDataError(
-            f"the price of {signature.token} never moves in this history", hint="There is nothing to learn yet."
-        )
-    model.unit.fill_(unit)
-
-    def windows(rows: Integers) -> Windows:
-        scaled = torch.from_numpy((targets[rows] / unit).astype(np.float32))
-        return Windows(standardised, torch.from_numpy(rows), scaled, signature.window)
-
-    fit(model.network, windows(parts.training), windows(parts.validation), settings, max_epochs=max_epochs, on_progress=on_progress)
-    model.shrinkage.fill_(_shrinkage(model.network, windows(parts.calibration), signature.steps))
-    return model, learned, warm
-
-
-def _shrinkage(network: nn.Module, windows: Windows, steps: int) -> float:
-    answers = answers_of(network, windows)
-    return fit_shrinkage(windows.targets.double().numpy(), answers.double().numpy(), steps)
-
-
-def _winsorised(targets: Floats, training: Integers) -> Floats:
-    """Targets cut at quantiles that the training part alone decides."""
-    low, high = np.quantile(targets[training], WINSORISED)
-    return np.clip(targets, low, high)
-
-
-def _rows_read(dataset: Dataset, training: Integers) -> npt.NDArray[np.bool_]:
-    """Rows that lie in any training window, once each."""
-    read = np.zeros(len(dataset.times), bool)
-    for back in range(dataset.signature.window):
-        read[training - back] = True
-    return read
-
-
-def _seen_until(dataset: Dataset, rows: Integers) -> int:
-    """Open time of the last candle that these rows' truths reach."""
-    return int(dataset.times[rows[-1]]) + dataset.signature.horizon.ms

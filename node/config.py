@@ -28,7 +28,9 @@ from node.topics import TOKEN_PATTERN, Cell, Target, Topic, check_horizon
 log = structlog.get_logger(__name__)
 
 LARGEST_FILE = 1_000_000
-MODELS = ("birnn",)
+MODELS = (
+    "birnn", "lstm", "gru", "mlp", "conv_lstm", "auto", "linear", "har", "ewma", "persistence", "trailing_volatility",
+)  # fmt: skip
 LOSSES = ("mse", "mae", "huber", "zptae", "czar")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 INFERENCE_PATH = "/inference/{Token}?topic={TopicId}"

@@ -1,30 +1,101 @@
-"""Networks by their name in config.json. Adding one is one file and one line here."""
+"""Models by their name in config.json. Adding one is one file and one line here.
+
+A model is a baseline, plus a line through the newest bar's features, plus a network's correction; each names the parts it has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from torch import nn
 
+from forecasting.models.auto import Auto
 from forecasting.models.birnn import BiRNN, BiRNNSettings
+from forecasting.models.conv_lstm import ConvLSTM, ConvLSTMSettings
+from forecasting.models.gated import Gated, GatedSettings
+from forecasting.models.mlp import MLP, MLPSettings
+from forecasting.models.nothing import Nothing
 from node.errors import TrainingError
+from node.topics import Target
+
+RETURNS: Final = (Target.PRICE, Target.LOG_RETURN)
+VOLATILITY: Final = (Target.VOLATILITY,)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`build` makes an untrained network, windows [N, W, F] in and answers [N] out, for F features; `window` is its W."""
+    """`build` makes an untrained network, windows [N, W, F] in and answers [N] out, for F features; `window` is its W.
+
+    `line` says how the line is fitted, None where there is none. `features` replaces the target's default ones where it is given.
+    `plain` models are taken at their word, as the literature has them: no shrinking, no correction of levels.
+    """
 
     window: int
     build: Callable[[int], nn.Module]
+    line: Literal["ridge", "least squares"] | None = "ridge"
+    features: tuple[str, ...] | None = None
+    targets: tuple[Target, ...] = tuple(Target)
+    plain: bool = False
+
+    @property
+    def has_network(self) -> bool:
+        """False where there is nothing to learn but a line."""
+        return self.build is not _nothing
+
+
+def _nothing(features: int) -> nn.Module:
+    return Nothing()
 
 
 def _birnn(settings: BiRNNSettings) -> Model:
     return Model(settings.window, lambda features: BiRNN(features, settings))
 
 
-MODELS: Final[dict[str, Model]] = {"birnn": _birnn(BiRNNSettings())}
+def _gated(settings: GatedSettings) -> Model:
+    return Model(settings.window, lambda features: Gated(features, settings))
+
+
+def _mlp(settings: MLPSettings) -> Model:
+    return Model(settings.window, lambda features: MLP(features, settings))
+
+
+def _conv_lstm(settings: ConvLSTMSettings) -> Model:
+    return Model(settings.window, lambda features: ConvLSTM(features, settings))
+
+
+def _auto(*members: Model) -> Model:
+    windows = [member.window for member in members]
+    return Model(max(windows), lambda features: Auto([member.build(features) for member in members], windows))
+
+
+def _line(*features: str, targets: tuple[Target, ...], plain: bool = False) -> Model:
+    return Model(1, _nothing, line="least squares", features=features, targets=targets, plain=plain)
+
+
+def _baseline(*targets: Target) -> Model:
+    return Model(1, _nothing, line=None, features=("scaled_return_1",), targets=targets)
+
+
+_HAR: Final = ("log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440")
+_EWMA: Final = (
+    "log_decaying_volatility_10", "log_decaying_volatility_40", "decaying_return_10", "decaying_return_40",
+)  # fmt: skip
+
+MODELS: Final[dict[str, Model]] = {
+    "birnn": _birnn(BiRNNSettings()),
+    "lstm": _gated(GatedSettings("lstm")),
+    "gru": _gated(GatedSettings("gru")),
+    "mlp": _mlp(MLPSettings()),
+    "conv_lstm": _conv_lstm(ConvLSTMSettings()),
+    "auto": _auto(_birnn(BiRNNSettings()), _gated(GatedSettings("gru")), _mlp(MLPSettings())),
+    "linear": Model(1, _nothing),
+    "har": _line(*_HAR, targets=VOLATILITY, plain=True),
+    "ewma": _line(*_EWMA, targets=tuple(Target)),
+    "persistence": _baseline(*Target),
+    "trailing_volatility": _baseline(*VOLATILITY),
+}
 
 
 def model_named(name: str) -> Model:

@@ -46,7 +46,8 @@ def test_an_older_hole_does_not_matter(volatility_model: Candidate, candles: pd.
 
 def test_the_judge_asks_what_the_node_would_have_answered(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     session, signature = open_session(volatility_model.graph), volatility_model.signature
-    walk = walk_forward(session, signature, candles, volatility_model.test_start_ms, volatility_model.test_end_ms)
+    start, end = volatility_model.test_start_ms, volatility_model.test_end_ms
+    walk = walk_forward(session, signature, candles, start, end, volatility_model.intervals)
     assert walk.score("mse") == volatility_model.scores
     for number in (0, 57, len(walk.times) - 1):
         newest = int(np.flatnonzero(candles["open_time"] == walk.times[number])[0])
@@ -91,7 +92,7 @@ def test_without_skill_the_answer_is_the_baseline_to_the_last_bit(
 
 def test_an_answer_that_is_no_number_is_an_error(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     broken = candles.copy()
-    broken.loc[broken.index[-1], "volume"] = np.nan
+    broken.loc[broken.index[-1], "close"] = np.nan
     with pytest.raises(ForecastError):
         forecast(open_session(volatility_model.graph), volatility_model.signature, broken)
 

@@ -47,5 +47,6 @@ def test_a_volatility_is_forecast_better_than_by_its_last_value(month: pd.DataFr
     candidate = train(cell, "birnn", "mse", month, max_epochs=6)
     assert candidate.scores.ratio < 0.92
     assert candidate.scores.dm < -3
-    walk = walk_forward(open_session(candidate.graph), candidate.signature, month, candidate.test_start_ms, candidate.test_end_ms)
+    start, end = candidate.test_start_ms, candidate.test_end_ms
+    walk = walk_forward(open_session(candidate.graph), candidate.signature, month, start, end, candidate.intervals)
     assert walk.score("mse") == candidate.scores
