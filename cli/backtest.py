@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.options import instant_ms, one_of, read_list, read_one
-from node.config import LOSSES, MODELS
+from node.config import LOSSES, MODELS, Updater
 from node.durations import Duration, Interval
 from node.errors import NotEnoughDataError
 from node.topics import TOKEN_PATTERN, Target, check_horizon
@@ -22,6 +22,7 @@ from node.topics import TOKEN_PATTERN, Target, check_horizon
 if TYPE_CHECKING:
     from forecasting.backtest import Plan, Result, Trial
 
+EPOCHS = Updater().max_epochs
 Several = "; several with commas, or the option given again"
 
 
@@ -38,6 +39,7 @@ def backtest(
     loss: Annotated[list[str] | None, typer.Option(help=f"{', '.join(LOSSES)}. Default: the target's usual one.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Cells tested at the same time, one thread each.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of every training.")] = 0,
+    max_epochs: Annotated[int, typer.Option(min=1, max=1000, help="Upper bound on passes over the training windows.")] = EPOCHS,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.", dir_okay=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report there, one file.", dir_okay=False)] = None,
 ) -> None:
@@ -57,6 +59,7 @@ def backtest(
         test_until_ms=read_one("--test-until", test_until, instant_ms) if test_until else None,
         refit=read_one("--refit", refit, Duration.parse) if refit else None,
         seed=seed,
+        max_epochs=max_epochs,
         with_curves=report is not None,
     )
     choice = Choice(

@@ -21,6 +21,7 @@ from joblib import Parallel, delayed, parallel_config
 from forecasting.candle_files import CandleFiles
 from forecasting.curves import Curves, curves_of
 from forecasting.evaluation import Scores, Walk, walk_forward
+from forecasting.models import model_named
 from forecasting.prediction import open_session
 from forecasting.training import Candidate, train, without_skill
 from node.config import Updater
@@ -127,7 +128,7 @@ def _test(plan: Plan, trial: Trial) -> Result:
     walk = joined([walk for _, walk in walks])
     scores = walk.score(trial.loss)
     curves = curves_of(walk, trial.loss) if plan.with_curves else None
-    return Result(trial, 0.0, scores, figures_of(trial, walk, scores), curves, fits=len(walks))
+    return Result(trial, 0.0, scores, figures_of(scores), curves, fits=len(walks))
 
 
 def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> Iterator[tuple[Candidate, Walk]]:
@@ -143,14 +144,15 @@ def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> I
         before, after = signature.bars_needed * trial.interval.ms, trial.horizon.ms
         seen = between(candles, begin - before, stop + after)
         try:
-            yield candidate, walk_forward(open_session(candidate.graph), signature, seen, begin, stop - 1)
+            yield candidate, walk_forward(open_session(candidate.graph), signature, seen, begin, stop - 1, candidate.intervals)
         except NotEnoughDataError:
             continue
 
 
 def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, champion: bytes | None = None) -> Candidate:
     """What the node would serve at `until_ms`: trained on what had closed by then, as far back as the node looks by default, and
-    turned into the baseline if it showed no skill on the part of that history kept from it."""
+    turned into the baseline if it showed no skill on the part of that history kept from it. Models that the literature is taken
+    at its word with stay as they are: they are yardsticks."""
     history = until(candles, until_ms, trial.interval).iloc[-bars_of_history(trial.interval) :].reset_index(drop=True)
     if history.empty:
         raise NotEnoughDataError("the record has no candles before the date that training ends with")
@@ -158,7 +160,8 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
         trial.cell, trial.model, trial.loss, history,
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
     )  # fmt: skip
-    return candidate if candidate.scores.skill > 0 else without_skill(candidate, history)
+    earned = candidate.scores.skill > 0 or model_named(trial.model).plain
+    return candidate if earned else without_skill(candidate, history)
 
 
 def _refitted(plan: Plan, trial: Trial, candles: pd.DataFrame, at_ms: int, before: Candidate | None) -> Candidate:
@@ -202,6 +205,7 @@ def joined(walks: Sequence[Walk]) -> Walk:
     """Walks over one stretch after another as one."""
     if not walks:
         raise NotEnoughDataError("no candle of the test has a whole window before it and a known outcome after it")
+    bounds = [walk.bounds for walk in walks if walk.bounds is not None]
     return Walk(
         times=np.concatenate([walk.times for walk in walks]),
         truth=np.concatenate([walk.truth for walk in walks]),
@@ -209,27 +213,17 @@ def joined(walks: Sequence[Walk]) -> Walk:
         baseline=np.concatenate([walk.baseline for walk in walks]),
         scale=np.concatenate([walk.scale for walk in walks]),
         steps=walks[0].steps,
+        target=walks[0].target,
+        bounds=np.concatenate(bounds) if len(bounds) == len(walks) else None,
     )
 
 
-def figures_of(trial: Trial, walk: Walk, scores: Scores) -> dict[str, Any]:
-    """The figures of a walk under the names of FIELDS."""
-    found = scores.to_dict()
-    figures: dict[str, Any] = {name: found.get(name) for name in FIGURES}
+def figures_of(scores: Scores) -> dict[str, Any]:
+    """Scores under the names of FIELDS."""
+    found = scores.to_dict() | {"da": scores.directional_accuracy}
     # The judge takes the forecast first, so that below zero is better; a table of models says better with a plus.
-    figures["dm"] = -scores.dm
-    figures |= {"da": found.get("directional_accuracy"), "mape": mean_percentage_error(trial.target, walk)}
-    if trial.target is not Target.VOLATILITY:
-        czar = walk.score("czar")
-        figures |= {"czar": czar.loss, "baseline_czar": czar.baseline_loss}
-    return figures
-
-
-def mean_percentage_error(target: Target, walk: Walk) -> float | None:
-    """Mean size of the error as a part of the true price or volatility; of a return, which may be zero, there is none."""
-    if target is Target.LOG_RETURN:
-        return None
-    return float(np.mean(np.abs(np.expm1(walk.forecast - walk.truth))))
+    found["dm"] = -scores.dm
+    return {name: found[name] for name in FIGURES}
 
 
 def _plain(value: Any) -> Any:

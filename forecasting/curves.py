@@ -9,7 +9,6 @@ import numpy as np
 
 from forecasting.bars import Floats, Integers
 from forecasting.evaluation import Walk
-from forecasting.losses import loss_of
 from node.durations import HOUR_MS
 
 POINTS: Final = 400
@@ -49,8 +48,7 @@ class Curves:
 def curves_of(walk: Walk, loss: str) -> Curves:
     """Condense a walk, judged by `loss`."""
     came, said = walk.truth - walk.baseline, walk.forecast - walk.baseline
-    per_forecast = loss_of(loss)
-    own, of_baseline = per_forecast(came, said, walk.scale), per_forecast(came, np.zeros_like(said), walk.scale)
+    own, of_baseline = walk.losses(loss)
     total = float(of_baseline.sum()) or 1.0
     shown = _evenly(len(came), POINTS)
     pairs = _evenly(len(came), SCATTER_POINTS)

@@ -128,6 +128,10 @@ class Walk:
             bounds=self.bounds,
         )
 
+    def losses(self, name: str) -> tuple[Floats, Floats]:
+        """What each forecast lost, and what the baseline would have, each [n]."""
+        return _Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target).losses(name)
+
     def compare(self, other: Walk, loss: str) -> Comparison:
         """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
         _, mine, theirs = np.intersect1d(self.times, other.times, assume_unique=True, return_indices=True)

@@ -95,7 +95,7 @@ def _overview(tested: Sequence[Result]) -> go.Figure:
 def _coverage(tested: Sequence[Result]) -> go.Figure:
     figure = go.Figure()
     for level in (50, 80, 90):
-        rows = [(str(result.trial), (result.figures or {}).get(f"coverage_{level}")) for result in tested]
+        rows = [(str(result.trial), getattr(result.scores, f"coverage_{level}")) for result in tested]
         known = [(name, value) for name, value in rows if value is not None]
         figure.add_scatter(
             x=[name for name, _ in known], y=[value for _, value in known], mode="markers", name=f"{level} % interval"

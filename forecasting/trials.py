@@ -55,13 +55,19 @@ def trials_of(choice: Choice, files: CandleFiles, train_until_ms: int | None, te
 
 
 def shapes_of(choice: Choice) -> list[Shape]:
-    """The usual shapes, narrowed or replaced by what was asked for. Without a target, horizons decide: those usual for prices
-    or volatility are tried for these, any other for prices."""
+    """The usual shapes, narrowed or replaced by what was asked for. Without a target, horizon or interval decide: what is usual for
+    prices or volatility is tried for these, anything else for prices."""
     if choice.targets:
         return list(dict.fromkeys(shape for target in choice.targets for shape in _shapes_of(target, choice)))
     shapes = [shape for target in (Target.PRICE, Target.VOLATILITY) for shape in _shapes_of(target, choice)]
-    usual = [shape for shape in shapes if shape.horizon in {known.horizon for known in _usual(shape.target)}]
+    usual = [shape for shape in shapes if _is_usual(shape, choice)]
     return list(dict.fromkeys(usual or (shape for shape in shapes if shape.target is Target.PRICE)))
+
+
+def _is_usual(shape: Shape, choice: Choice) -> bool:
+    if choice.horizons:
+        return shape.horizon in {usual.horizon for usual in _usual(shape.target)}
+    return shape.interval in {usual.interval for usual in _usual(shape.target)}
 
 
 def _shapes_of(target: Target, choice: Choice) -> Iterator[Shape]:

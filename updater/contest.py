@@ -109,6 +109,7 @@ def _hold(contest: Contest) -> Trained:
         seed=candidate.seed,
         seconds=candidate.seconds,
         shrinkage=candidate.shrinkage,
+        intervals=candidate.intervals.to_dict(),
         scores=candidate.scores.to_dict(),
         gate=Gate(promoted=verdict.promoted, reason=verdict.reason),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
