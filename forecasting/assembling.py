@@ -80,7 +80,9 @@ class _Assembly:
         model.standardise.fit(dataset.features[_rows_read(dataset, self.parts.training)].astype(np.float64))
         self.standardised: Tensor = torch.nan_to_num(model.standardise(torch.from_numpy(dataset.features)))
         self.features = self.standardised.double().numpy()
-        targets = _winsorised((dataset.truth - dataset.baseline) / dataset.scale, self.parts.training)
+        targets = (dataset.truth - dataset.baseline) / dataset.scale
+        if not self.kind.plain:
+            targets = _winsorised(targets, self.parts.training)
         self.unit = float(targets[self.parts.training].std())
         if not self.unit > 0:
             raise NotEnoughDataError(

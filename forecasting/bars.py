@@ -118,3 +118,12 @@ def root_mean_square_return(bars: Bars, span: int) -> Floats:
     """Root of the mean squared one-bar log return over the newest `span` returns, which read `span + 1` candles."""
     root: Floats = np.sqrt(trailing_mean(bars.log_returns**2, span))
     return root
+
+
+def standard_deviation(bars: Bars, span: int) -> Floats:
+    """Sample standard deviation of the newest `span` one-bar log returns, per bar and not per year; of a single one, its size."""
+    returns = bars.log_returns
+    if span == 1:
+        return np.abs(returns)
+    squares, total = trailing_sum(returns**2, span), trailing_sum(returns, span)
+    return np.sqrt(np.maximum(squares - total**2 / span, 0.0) / (span - 1))

@@ -1,8 +1,8 @@
 """The losses as something to descend: the same curves as in `forecasting.losses`, for torch.
 
-A network adds a correction to a line's answer. Its targets are therefore two columns [N, 2]: what came, and what the line
-said, both in scales; and the loss is that of line and correction together. Every one of them is smooth enough for gradient descent: `mae` and
-`zptae` have a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
+A network adds a correction to a line's answer. Its targets are therefore two columns [N, 2]: what came, and what the line said,
+both in scales; the loss is that of line and correction together. All are smooth enough for gradient descent: `mae` and `zptae` have
+a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from forecasting.bars import (
     lag,
     root_mean_square_return,
     runs_of,
+    standard_deviation,
     trailing_maximum,
     trailing_mean,
     trailing_sum,
@@ -82,6 +83,11 @@ def _scaled_return(bars: Bars, span: int) -> Floats:
 def _log_volatility(bars: Bars, span: int) -> Floats:
     """Log of the deviation over `span` bars."""
     return np.log(deviation(bars, span))
+
+
+def _log_standard_deviation(bars: Bars, span: int) -> Floats:
+    """Log of the sample standard deviation over `span` bars: what volatility's baseline is over a horizon of that span."""
+    return np.log(np.maximum(standard_deviation(bars, span), SMALLEST_DEVIATION))
 
 
 def _volatility_ratio(bars: Bars, span: int) -> Floats:
@@ -164,6 +170,12 @@ def _weekday(bars: Bars, day: int) -> Floats:
     return np.where(days == day, 1.0, 0.0)
 
 
+def _weekend_phase(bars: Bars, times: int, wave: Callable[[Floats], Floats]) -> Floats:
+    """Where in the day the candle opens, on Saturday and Sunday, whose days run otherwise; 0 in the week."""
+    days_since_monday = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
+    return np.where(days_since_monday >= 5, _phase(bars, DAY_MS // times, wave), 0.0)
+
+
 def _phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
     """Where in the day or week the candle opens, on a circle."""
     return wave(2 * np.pi * ((bars.open_time % period_ms) / period_ms))
@@ -190,6 +202,7 @@ FEATURES: Final[dict[str, Feature]] = {
     **_over_candles((1, 5, 15, 60, 240), "log_range", _log_range),
     **_over_candles((60, 240), "relative_volume", _relative_volume),
     **_over_candles((1440,), "log_range", _log_range),
+    **_over((5, 15, 60, 240, 1440), "log_standard_deviation", _log_standard_deviation),
     **_over((5, 15, 60, 240), "volume_ratio", _volume_ratio, also=DAY_SPAN - 1),
     **{f"log_bipower_{span}": Feature(_with(_log_bipower, span), span + 1) for span in (15, 60)},
     **_over((15, 60), "log_largest_return", _log_largest_return),
@@ -211,6 +224,11 @@ FEATURES: Final[dict[str, Feature]] = {
         for times in (2, 3, 4)
         for name, wave in (("sine", np.sin), ("cosine", np.cos))
     },
+    **{
+        f"weekend_{name}_{times}": Feature(partial(_weekend_phase, times=times, wave=wave), 0)
+        for times in (1, 2, 3, 4)
+        for name, wave in (("sine", np.sin), ("cosine", np.cos))
+    },
     **{name: Feature(_with(_weekday, day), 0) for day, name in enumerate(WEEKDAYS)},
 }
 """Every feature by its name."""
@@ -224,13 +242,15 @@ _OF_RETURNS: Final = (
     "relative_volume_60", "day_sine", "day_cosine",
 )  # fmt: skip
 _OF_VOLATILITY: Final = (
+    "log_standard_deviation_5", "log_standard_deviation_15", "log_standard_deviation_60", "log_standard_deviation_240",
+    "log_standard_deviation_1440",
     "log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440",
     "log_range_1", "log_range_5", "log_range_15", "log_range_60", "log_range_240", "log_range_1440",
     "volume_ratio_5", "volume_ratio_15", "volume_ratio_60", "volume_ratio_240",
     "log_bipower_15", "log_bipower_60", "log_largest_return_15", "log_largest_return_60",
     "scaled_move_1", "scaled_move_5", "scaled_move_15", "scaled_move_60", "scaled_move_240",
     "scaled_return_1", "scaled_return_15", "scaled_return_60",
-    *_DAY, *WEEKDAYS,
+    *_DAY, *(f"weekend_{wave}_{times}" for times in (1, 2, 3, 4) for wave in ("sine", "cosine")), *WEEKDAYS,
 )  # fmt: skip
 DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
     Target.PRICE: _OF_RETURNS,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from forecasting.bars import runs_of
 from forecasting.features import features_of
-from forecasting.intervals import Intervals
+from forecasting.intervals import LEVELS, Intervals
 from forecasting.signature import Signature
 from forecasting.targets import from_model_space, targets_of
 from node.errors import ForecastError, NotEnoughDataError
@@ -154,10 +154,10 @@ def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part:
     middle = answer * part
     if signature.target is Target.VOLATILITY:
         middle = math.log((1 - part) * math.exp(2 * made.baseline_in_model_space) + part * math.exp(2 * answer)) / 2
-    reach = made.scale * math.sqrt(part)
     places = [middle]
-    for low, high in intervals.errors.values():
-        places += [middle + low * reach, middle + high * reach]
+    for level in LEVELS:
+        low, high = intervals.bounds(level, np.array([answer]), np.array([made.scale]))
+        places += [middle + (float(edge[0]) - answer) * math.sqrt(part) for edge in (low, high)]
     try:
         values = [from_model_space(signature.target, place, made.last_price) for place in places]
     except OverflowError:

@@ -1,8 +1,8 @@
 """How far to trust an answer: the factor by which it is shrunk towards the baseline.
 
 Fitted on forecasts of what the answering part had not learned from. On scaled targets z and answers f, least squares without
-intercept gives λ = Σfz / Σf², and the factor is λ·(1 - (c·se/λ)²), cut to [0, 1]: without evidence beyond c standard errors it is
-exactly 0 and the forecast exactly the baseline; with overwhelming evidence it is λ.
+intercept gives λ = Σfz / Σf². Without evidence beyond c standard errors the factor is 0 and the forecast exactly the baseline;
+beyond, it is λ·(1 - (se/λ)²), cut to [0, 1], which errs least in squares when λ itself is uncertain.
 
 For any other loss, λ is where its mean is least, and the evidence is the slope at λ = 0 against its standard error.
 
@@ -59,7 +59,7 @@ def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
     size = float(np.mean(said**2))
     excess = float(np.mean(said * (level - said))) / size
     error = math.sqrt(variance_of_mean(said * (level - (1 + excess) * said), steps)) / size
-    believed = max(0.0, 1 - (CAUTION * error / excess) ** 2) if excess != 0 else 0.0
+    believed = max(0.0, 1 - (error / excess) ** 2) if abs(excess) > CAUTION * error else 0.0
     return math.log1p(max(excess, -0.5) * believed)
 
 
@@ -76,4 +76,4 @@ def _fit_for(name: str, truth: Floats, answer: Floats, steps: int) -> float:
 
 def _garrote(slope: float, evidence: float) -> float:
     """`evidence` in standard errors."""
-    return float(np.clip(slope * (1 - (CAUTION / evidence) ** 2), 0.0, 1.0)) if evidence > 0 else 0.0
+    return float(np.clip(slope * (1 - evidence**-2), 0.0, 1.0)) if evidence > CAUTION else 0.0

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.bars import Bars, Floats, lag, trailing_sum
+from forecasting.bars import Bars, Floats, lag, standard_deviation
 from forecasting.features import SMALLEST_DEVIATION, deviation
 from forecasting.signature import Signature
 from node.topics import Target
@@ -30,15 +30,6 @@ class Targets:
     baseline: Floats
     scale: Floats
     truth: Floats
-
-
-def standard_deviation(bars: Bars, span: int) -> Floats:
-    """Sample standard deviation of the newest `span` one-bar log returns, per bar and not per year; of a single one, its size."""
-    returns = bars.log_returns
-    if span == 1:
-        return np.abs(returns)
-    squares, total = trailing_sum(returns**2, span), trailing_sum(returns, span)
-    return np.sqrt(np.maximum(squares - total**2 / span, 0.0) / (span - 1))
 
 
 ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}

@@ -78,7 +78,7 @@ def _baseline(*targets: Target) -> Model:
     return Model(1, _nothing, line=None, features=("scaled_return_1",), targets=targets)
 
 
-_HAR: Final = ("log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440")
+_HAR: Final = tuple(f"log_standard_deviation_{span}" for span in (5, 15, 60, 240, 1440))
 _EWMA: Final = (
     "log_decaying_volatility_10", "log_decaying_volatility_40", "decaying_return_10", "decaying_return_40",
 )  # fmt: skip
