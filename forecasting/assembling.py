@@ -51,6 +51,8 @@ class FitPlan:
     max_epochs: int
     champion: bytes | None = None
     on_progress: Callable[[Progress], None] | None = None
+    kind: Model | None = None
+    """In place of the model of the signature's name."""
 
 
 def assemble(dataset: Dataset, parts: Parts, plan: FitPlan) -> Assembled:
@@ -64,7 +66,7 @@ class _Assembly:
     def __init__(self, dataset: Dataset, parts: Parts, plan: FitPlan) -> None:
         self.dataset, self.parts, self.plan = dataset, parts, plan
         self.signature = dataset.signature
-        self.kind: Model = model_named(self.signature.model)
+        self.kind: Model = plan.kind or model_named(self.signature.model)
         if self.signature.target not in self.kind.targets:
             forecast = " and ".join(self.kind.targets)
             raise TrainingError(f"{self.signature.model} forecasts {forecast}, not {self.signature.target}")

@@ -24,7 +24,7 @@ from forecasting.features import affordable, default_features
 from forecasting.fitting import FitSettings, Progress, reproducible
 from forecasting.intervals import Intervals
 from forecasting.losses import loss_of
-from forecasting.models import model_named
+from forecasting.models import Model, model_named
 from forecasting.prediction import open_session
 from forecasting.signature import Signature
 from node.durations import Interval
@@ -68,21 +68,23 @@ def train(
     interval: Interval | None = None,
     champion: bytes | None = None,
     settings: FitSettings | None = None,
+    kind: Model | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Candidate:
     """Train `model` for `cell` on closed candles at `interval`, by default the cell's own, and score it with `loss`.
 
     `champion` holds the weights (safetensors) of the present champion to start from, which is done only where they fit and have
-    not seen what this training keeps apart. The same seed, data and settings give the same bytes on the same machine.
+    not seen what this training keeps apart. `kind` stands in for the registered model of that name, which is how other settings are
+    tried; such a candidate is not for publishing. The same seed, data and settings give the same bytes on the same machine.
     NotEnoughDataError says how many candles are needed; TrainingError if the fit diverges.
     """
     started = time.perf_counter()
     loss_of(loss)
-    signature = signature_of(cell, model, len(candles), interval)
+    signature = signature_of(cell, model, len(candles), interval, kind)
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
-        fitted = assemble(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress))
+        fitted = assemble(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress, kind))
         made = _make(fitted.model, fitted.learned, fitted.intervals, dataset, parts.test, loss)
     return Candidate(
         signature=signature,
@@ -142,9 +144,11 @@ def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: 
     return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
 
 
-def signature_of(cell: Cell, model: str, bars: int, interval: Interval | None = None) -> Signature:
+def signature_of(
+    cell: Cell, model: str, bars: int, interval: Interval | None = None, kind: Model | None = None
+) -> Signature:
     """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own."""
-    kind = model_named(model)
+    kind = kind or model_named(model)
     return Signature(
         token=cell.token,
         target=cell.target,

@@ -49,20 +49,20 @@ def _nothing(features: int) -> nn.Module:
     return Nothing()
 
 
-def _birnn(settings: BiRNNSettings) -> Model:
-    return Model(settings.window, lambda features: BiRNN(features, settings))
+Settings = BiRNNSettings | GatedSettings | MLPSettings | ConvLSTMSettings
 
 
-def _gated(settings: GatedSettings) -> Model:
-    return Model(settings.window, lambda features: Gated(features, settings))
-
-
-def _mlp(settings: MLPSettings) -> Model:
-    return Model(settings.window, lambda features: MLP(features, settings))
-
-
-def _conv_lstm(settings: ConvLSTMSettings) -> Model:
-    return Model(settings.window, lambda features: ConvLSTM(features, settings))
+def network_model(settings: Settings) -> Model:
+    """The model of the network that these settings are for."""
+    match settings:
+        case BiRNNSettings():
+            return Model(settings.window, lambda features: BiRNN(features, settings))
+        case GatedSettings():
+            return Model(settings.window, lambda features: Gated(features, settings))
+        case MLPSettings():
+            return Model(settings.window, lambda features: MLP(features, settings))
+        case ConvLSTMSettings():
+            return Model(settings.window, lambda features: ConvLSTM(features, settings))
 
 
 def _auto(*members: Model) -> Model:
@@ -83,13 +83,18 @@ _EWMA: Final = (
     "log_decaying_volatility_10", "log_decaying_volatility_40", "decaying_return_10", "decaying_return_40",
 )  # fmt: skip
 
+NETWORKS: Final[dict[str, Settings]] = {
+    "birnn": BiRNNSettings(),
+    "lstm": GatedSettings("lstm"),
+    "gru": GatedSettings("gru"),
+    "mlp": MLPSettings(),
+    "conv_lstm": ConvLSTMSettings(),
+}
+"""Models of one network each, with the settings they are trained with."""
+
 MODELS: Final[dict[str, Model]] = {
-    "birnn": _birnn(BiRNNSettings()),
-    "lstm": _gated(GatedSettings("lstm")),
-    "gru": _gated(GatedSettings("gru")),
-    "mlp": _mlp(MLPSettings()),
-    "conv_lstm": _conv_lstm(ConvLSTMSettings()),
-    "auto": _auto(_birnn(BiRNNSettings()), _gated(GatedSettings("gru")), _mlp(MLPSettings())),
+    **{name: network_model(settings) for name, settings in NETWORKS.items()},
+    "auto": _auto(*(network_model(NETWORKS[name]) for name in ("birnn", "gru", "mlp"))),
     "linear": Model(1, _nothing),
     "har": _line(*_HAR, targets=VOLATILITY, plain=True),
     "ewma": _line(*_EWMA, targets=tuple(Target)),
