@@ -150,7 +150,13 @@ def test_the_heartbeat_tells_how_many_candles_of_how_many_each_topic_has(tmp_pat
     kept.board.beat("running")
     beat = kept.heartbeats.last("updater")
     assert beat is not None
-    assert beat.body["topics"]["1"] == {"have": 1440, "want": 1440, "trained": False, "state": "waiting to be trained", "detail": ""}
+    assert beat.body["topics"]["1"] == {
+        "have": 1440,
+        "want": 1440,
+        "trained": False,
+        "state": "waiting to be trained",
+        "detail": "",
+    }
 
 
 def test_a_topic_that_is_added_is_filled_at_once(tmp_path: Path) -> None:
