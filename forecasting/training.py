@@ -144,9 +144,7 @@ def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: 
     return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
 
 
-def signature_of(
-    cell: Cell, model: str, bars: int, interval: Interval | None = None, kind: Model | None = None
-) -> Signature:
+def signature_of(cell: Cell, model: str, bars: int, interval: Interval | None = None, kind: Model | None = None) -> Signature:
     """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own."""
     kind = kind or model_named(model)
     return Signature(
