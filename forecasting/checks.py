@@ -69,7 +69,7 @@ def direction_of(move: Floats, said: Floats, steps: int) -> Direction:
         accuracy=accuracy,
         low=max(0.0, accuracy - TWO_SIDED * error),
         high=min(1.0, accuracy + TWO_SIDED * error),
-        p=_tail((accuracy - 0.5) / error) if error > 0 else None,
+        p=_tail(_in_errors(accuracy - 0.5, error)),
         r=r,
         r_p=r_p,
     )
@@ -106,7 +106,7 @@ def _correlation(move: Floats, said: Floats, steps: int) -> tuple[float | None, 
         return None, None
     products = _standardised(move) * _standardised(said)
     r, error = float(products.mean()), _standard_error(products, steps)
-    return float(np.corrcoef(move, said)[0, 1]), math.erfc(abs(r) / error / math.sqrt(2)) if error > 0 else None
+    return float(np.corrcoef(move, said)[0, 1]), math.erfc(_in_errors(abs(r), error) / math.sqrt(2))
 
 
 def _standardised(values: Floats) -> Floats:
@@ -117,6 +117,13 @@ def _standardised(values: Floats) -> Floats:
 def _standard_error(values: Floats, steps: int) -> float:
     variance = variance_of_mean(values, steps)
     return math.sqrt(variance) if math.isfinite(variance) else math.inf
+
+
+def _in_errors(value: float, error: float) -> float:
+    """A value in standard errors; beyond all doubt where nothing varies."""
+    if error > 0:
+        return value / error
+    return math.copysign(math.inf, value) if value != 0 else 0.0
 
 
 def _at_least(value: float | None, bound: float) -> bool:
