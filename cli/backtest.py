@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.options import instant_ms, one_of, read_list, read_one
+from cli.options import instant_ms, one_of, read_list, read_one, token_of
+from cli.progress import print_table, progress
 from node.config import LOSSES, MODELS, Updater
 from node.durations import Duration, Interval
 from node.errors import NotEnoughDataError
-from node.topics import TOKEN_PATTERN, Target, check_horizon
+from node.topics import Target, check_horizon
 
 if TYPE_CHECKING:
     from forecasting.backtest import Plan, Result, Trial
@@ -63,7 +61,7 @@ def backtest(
         with_curves=report is not None,
     )
     choice = Choice(
-        tokens=read_list("--token", token, _token),
+        tokens=read_list("--token", token, token_of),
         targets=read_list("--target", target, Target),
         horizons=read_list("--horizon", horizon, lambda text: check_horizon(Duration.parse(text))),
         intervals=read_list("--interval", interval, Interval),
@@ -76,23 +74,17 @@ def backtest(
             "no token of the record has candles on both sides of the date", hint="Choose another --train-until, or name --token."
         )
     results = _in_order(trials, plan, jobs, run)
-    _print(_table(results))
+    print_table(_table(results))
     _write(results, plan, json_file, report)
     if all(result.problem for result in results):
         raise NotEnoughDataError("none of the cells could be tested", hint="The table says why.")
-
-
-def _token(text: str) -> str:
-    if not TOKEN_PATTERN.fullmatch(text.upper()):
-        raise ValueError(f"{text!r} is not a token; write letters and digits, such as BTC")
-    return text.upper()
 
 
 def _in_order(
     trials: list[Trial], plan: Plan, jobs: int, run: Callable[[Plan, list[Trial], int], Iterator[Result]]
 ) -> list[Result]:
     found = {}
-    with _progress(len(trials)) as say:
+    with progress("cells", len(trials)) as say:
         for result in run(plan, trials, jobs):
             found[result.trial] = result
             say(_line(result))
@@ -102,36 +94,9 @@ def _in_order(
 def _line(result: Result) -> str:
     if result.scores is None:
         return f"{result.trial}: {result.problem}"
-    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {-result.scores.dm:+.2f}, {result.seconds:.0f} s"
+    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {0 - result.scores.dm:+.2f}, {result.seconds:.0f} s"
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal, a line for each cell otherwise; both on stderr, so that the table can be redirected."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        done = 0
-
-        def say(line: str) -> None:
-            nonlocal done
-            done += 1
-            typer.echo(f"[{done}/{total}] {line}", err=True)
-
-        typer.echo(f"testing {total} cell{'' if total == 1 else 's'}", err=True)
-        yield say
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("cells", total=total)
-
-        def advance(line: str) -> None:
-            bar.console.print(line, highlight=False)
-            bar.advance(task)
-
-        yield advance
-
-
-NEEDED_WIDTH = 180
 _COLUMNS = ("n", "ratio", "dm", "r", "da", "mape", "czar", "baseline_czar", "coverage_90", "grade", "seconds")
 _DECIMALS = {"n": 0, "dm": 2, "r": 3, "da": 3, "coverage_90": 3, "seconds": 0}
 
@@ -151,12 +116,6 @@ def _table(results: list[Result]) -> Table:
         row = result.to_row()
         table.add_row(*names, *(_shown(name, row[name]) for name in _COLUMNS))
     return table
-
-
-def _print(table: Table) -> None:
-    """Whole on a terminal as wide as it is; in a file or a pipe as wide as the table needs."""
-    console = Console()
-    (console if console.is_terminal else Console(width=NEEDED_WIDTH)).print(table)
 
 
 def _shown(name: str, value: object) -> str:

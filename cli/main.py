@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import backtest, config, models
+from cli import backtest, config, models, sweep
 from node.errors import NodeError
 from node.logs import configure_logs
 from node.start import exit_for
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
 
 
 @app.callback()

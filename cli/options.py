@@ -9,6 +9,7 @@ from typing import TypeVar
 import typer
 
 from node.durations import SECOND_MS
+from node.topics import TOKEN_PATTERN
 
 T = TypeVar("T")
 
@@ -49,3 +50,10 @@ def one_of(known: tuple[str, ...]) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def token_of(text: str) -> str:
+    """A token in capitals; ValueError if it is none."""
+    if not TOKEN_PATTERN.fullmatch(text.upper()):
+        raise ValueError(f"{text!r} is not a token; write letters and digits, such as BTC")
+    return text.upper()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from forecasting.sweep import SPACE, SweepPlan, Tried, attempt, best_of, fit_set
 from node.durations import MINUTE_MS, Duration, Interval
 from node.errors import NotEnoughDataError
 from node.topics import Target
-from tests.cli.test_command import allora_node
 from tests.forecasting.records import write_candles
 from tests.forecasting.synthetic import START_MS, make_candles
 
@@ -99,19 +97,3 @@ def test_a_row_says_better_with_a_ratio_below_one_and_a_plus(plan: SweepPlan) ->
     assert tried.scores is not None
     assert (row["trial"], row["n"], row["problem"]) == (0, tried.scores.n, "")
     assert (row["loss_ratio"] < 1) == (row["dm"] > 0)
-
-
-def test_the_command_keeps_the_table_of_trials(tmp_path: Path, record: Path) -> None:
-    as_json, as_csv = tmp_path / "trials.json", tmp_path / "trials.csv"
-    done = allora_node(
-        "sweep", "--candles", str(record), "--token", "BTC", "--target", "volatility", "--horizon", "5m", "--model", "har",
-        "--until", "2025-06-18", "--trials", "2", "--jobs", "1", "--max-epochs", "1", "--json", str(as_json), "--csv", str(as_csv),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "[2/2]" in done.stderr
-    rows = json.loads(as_json.read_text())
-    assert [row["trial"] for row in rows] == [0, 1]
-    with as_csv.open() as file:
-        assert [row["trial"] for row in csv.DictReader(file)] == ["0", "1"]
-    assert "BTC/volatility-5m" in done.stdout
-    assert "usual settings" in done.stdout

@@ -1,0 +1,48 @@
+"""How a long command says how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+NEEDED_WIDTH = 180
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Gives a function to call with a line for each of `total` parts done.
+
+    A bar on a terminal, plain numbered lines otherwise; both on stderr, so that what the command prints can be redirected.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        done = 0
+
+        def say(line: str) -> None:
+            nonlocal done
+            done += 1
+            typer.echo(f"[{done}/{total}] {line}", err=True)
+
+        typer.echo(f"{total} {what}", err=True)
+        yield say
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(line: str) -> None:
+            bar.console.print(line, highlight=False, markup=False)
+            bar.advance(task)
+
+        yield advance
+
+
+def print_table(table: Table) -> None:
+    """Whole on a terminal as wide as it is; in a file or a pipe as wide as the table needs."""
+    console = Console()
+    (console if console.is_terminal else Console(width=NEEDED_WIDTH)).print(table)
