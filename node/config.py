@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -59,6 +59,14 @@ class Wallet(_Section):
     mnemonic_file: Path = Field(Path("secrets/mnemonic"), description="File that holds the wallet's mnemonic and nothing else.")
     submit_tx: bool = Field(False, description="false: everything but the broadcast, and the log says what would be sent.")
     fee_tier: Literal["eco", "standard", "priority"] = Field("standard", description="How much to offer for inclusion.")
+    max_fees: int | None = Field(None, ge=1, description="Most that one transaction may cost, in uallo.")
+    gas_prices: float | None = Field(None, gt=0, description="Price of gas in uallo. Default: the fee market's.")
+    chain_id: str | None = Field(None, description="The chain's name. Default: the network's own.")
+    node_grpcs: tuple[str, ...] = Field((), description="The chain's gRPC nodes in order. Default: the network's own.")
+    websockets: tuple[str, ...] = Field((), description="The nodes' websockets, in the order of nodeGrpcs.")
+    address_restore_mnemonic: SecretStr | None = Field(
+        None, description="The mnemonic itself, as the official node had it. Better: mnemonicFile.", repr=False
+    )
 
 
 class Parameters(BaseModel):

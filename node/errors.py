@@ -21,8 +21,21 @@
     │   └── NotReadyError               503 with `retry_after`: no model yet, or the newest candle is too old
     └── ChainError                  a submission that did not happen
         ├── WalletError                 no mnemonic, or an unusable one: an operator must act
-        ├── ChainUnreachableError       node lost or silent: retry, other topics go on
-        └── SubmissionError             the chain refused; the reason is in the message
+        ├── ChainUnreachableError       node lost or silent: retry, next node if there is one
+        ├── ChainApiError               the node speaks another API version: retry seldom, an update is needed
+        ├── WrongChainError             the node belongs to another chain: an operator must act
+        ├── TopicError                  this topic cannot be answered now, whatever its windows; other topics go on
+        │   ├── NotWhitelistedError         the topic's creator must admit this wallet
+        │   ├── InactiveTopicError          the topic opens no windows
+        │   └── TopicDiffersError           the chain describes another topic than config.json
+        └── SubmissionError             this window got no answer from us; the reason is in the message
+            ├── NoAnswerError               inference gave no usable number while the window was open
+            ├── ImplausibleAnswerError      the number is far from what it can be: withheld
+            ├── WindowClosedError           too late
+            ├── AlreadySubmittedError       the chain has our answer for this window
+            ├── NoFundsError                the wallet cannot pay
+            ├── FeeTooHighError             the chain asks for more than maxFees
+            └── TransactionLostError        sent, and not in a block before the window closed
 
 `code` is the stable word for programs, the message is for people, and `hint` says what to do next.
 """
@@ -197,7 +210,85 @@ class ChainUnreachableError(ChainError):
     code = "chain_unreachable"
 
 
+class ChainApiError(ChainError):
+    """The chain's node answers UNIMPLEMENTED: it has moved to another API version."""
+
+    code = "chain_api"
+
+
+class WrongChainError(ChainError):
+    """The chain's node reports another chain id than the one configured."""
+
+    code = "wrong_chain"
+
+
+class TopicError(ChainError):
+    """A topic that cannot be answered now."""
+
+    code = "topic_error"
+
+
+class NotWhitelistedError(TopicError):
+    """The topic admits only listed workers, and this wallet is not among them."""
+
+    code = "not_whitelisted"
+
+
+class InactiveTopicError(TopicError):
+    """The topic exists but opens no windows."""
+
+    code = "topic_inactive"
+
+
+class TopicDiffersError(TopicError):
+    """What the chain says of the topic contradicts config.json: any answer would be meaningless."""
+
+    code = "topic_differs"
+
+
 class SubmissionError(ChainError):
-    """The chain refused a transaction."""
+    """A window that got no answer from us."""
 
     code = "submission_refused"
+
+
+class NoAnswerError(SubmissionError):
+    """Inference gave no usable number while the window was open."""
+
+    code = "no_answer"
+
+
+class ImplausibleAnswerError(SubmissionError):
+    """A number too far from the last ones or from the network's: withheld."""
+
+    code = "implausible"
+
+
+class WindowClosedError(SubmissionError):
+    """The window closed before the transaction could be sent."""
+
+    code = "window_closed"
+
+
+class AlreadySubmittedError(SubmissionError):
+    """The chain holds our answer for this window already."""
+
+    code = "already_submitted"
+
+
+class NoFundsError(SubmissionError):
+    """The wallet's balance does not cover the fee."""
+
+    code = "no_funds"
+
+
+class FeeTooHighError(SubmissionError):
+    """The chain asks for a higher fee than wallet.maxFees allows."""
+
+    code = "fee_too_high"
+
+
+class TransactionLostError(SubmissionError):
+    """Sent, and not in a block before the window closed."""
+
+    code = "transaction_lost"

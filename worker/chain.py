@@ -1,198 +1,246 @@
-"""The chain as the worker needs it: a few questions, and one transaction at a time.
-
-On the network's own package, but on its client rather than on its ready-made worker: one connection, one websocket and one
-account sequence serve all topics, signals stay ours, and an answer that comes late does not burn its window.
-"""
+"""What the worker asks the chain, in the node's own words and errors. Everything of the package's query side is in here."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, TypeVar
 
-import grpclib
 from allora_sdk.rpc_client.client import AlloraRPCClient
 from allora_sdk.rpc_client.client_websocket_events import EventAttributeCondition
-from allora_sdk.rpc_client.config import AlloraNetworkConfig, AlloraWalletConfig
-from allora_sdk.rpc_client.dec_canonical import canonicalize_dec
 from allora_sdk.rpc_client.protos.cosmos.auth.v1beta1 import QueryAccountInfoRequest
 from allora_sdk.rpc_client.protos.cosmos.bank.v1beta1 import QueryBalanceRequest
+from allora_sdk.rpc_client.protos.cosmos.base.tendermint.v1beta1 import GetLatestBlockRequest
+from allora_sdk.rpc_client.protos.cosmos.tx.v1beta1 import BroadcastMode, BroadcastTxRequest, GetTxRequest
 from allora_sdk.rpc_client.protos.emissions.v10 import (
     CanSubmitWorkerPayloadRequest,
     EventWorkerSubmissionWindowOpened,
+    GetLatestNetworkInferencesRequest,
     GetTopicRequest,
     GetUnfulfilledWorkerNoncesRequest,
-    InputLabeledValue,
+    GetWorkerLatestInputInferenceByTopicIdRequest,
+    IsTopicActiveRequest,
     IsWorkerRegisteredInTopicIdRequest,
+    TopicOutputArity,
 )
-from allora_sdk.rpc_client.tx_manager import FeeTier, PendingTx, TxError
-from cosmpy.aerial.wallet import LocalWallet
+from allora_sdk.rpc_client.protos.feemarket.feemarket.v1 import GasPriceRequest
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
-from node.config import Config
-from node.errors import ChainError, ChainUnreachableError, SubmissionError
-from node.settings import Settings
+from node.errors import ChainApiError, ChainUnreachableError, SubmissionError, WrongChainError
+from worker.network import Network
+from worker.plausible import middle
 
-ALREADY_SUBMITTED: Final = (68, 75, 78)
-QUERY_SECONDS: Final = 10
-DENOM: Final = "uallo"
-
-WindowCallback = Callable[[int, int], Awaitable[None]]
+DENOMINATION = "uallo"
+DECIMALS = 10**18
+T = TypeVar("T")
+_LOST = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED, Status.RESOURCE_EXHAUSTED, Status.INTERNAL})
 
 
 @dataclass(frozen=True, slots=True)
-class ChainTopic:
-    """What the chain says of a topic. `epoch` and `window` are in blocks."""
+class TopicOnChain:
+    """A topic as the chain describes it; lengths in blocks."""
 
     id: int
     metadata: str
-    epoch: int
-    window: int
     loss: str
+    epoch_blocks: int
+    window_blocks: int
+    ground_truth_lag: int
+    is_multiple: bool
+    active: bool
 
 
-def network_of(settings: Settings, config: Config) -> AlloraNetworkConfig:
-    """The configured network, with the endpoints that the environment replaces."""
-    make = {"testnet": AlloraNetworkConfig.testnet, "mainnet": AlloraNetworkConfig.mainnet}[config.network]
-    replaced = {
-        "url": settings.chain_grpc_url,
-        "websocket_url": settings.chain_websocket_url,
-        "chain_id": settings.chain_id,
-    }
-    return make(**{name: value for name, value in replaced.items() if value})
+@dataclass(frozen=True, slots=True)
+class TransactionResult:
+    """What the chain says of a transaction. Code 0 is success."""
+
+    hash: str
+    code: int
+    log: str
+    height: int
+    gas_used: int
+
+
+class NotFound(Exception):  # noqa: N818 -- an answer, not an error
+    """The chain has no such thing."""
+
+
+async def _asked(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except GRPCError as error:
+        message = error.message or error.status.name
+        if error.status is Status.UNIMPLEMENTED:
+            raise ChainApiError(
+                f"the chain's node does not know emissions/v10: {message}",
+                hint="The network has moved to another API version; update this node.",
+            ) from None
+        if error.status is Status.NOT_FOUND or "not found" in message:
+            raise NotFound(message) from None
+        if error.status in _LOST:
+            raise ChainUnreachableError(f"the chain's node cannot answer: {message}") from None
+        raise SubmissionError(f"the chain refused a query: {message}") from None
+    except (OSError, TimeoutError, StreamTerminatedError, ProtocolError) as error:
+        reason = str(error) or type(error).__name__
+        raise ChainUnreachableError(f"the chain's node cannot be reached: {reason}") from None
 
 
 class Chain:
-    """One wallet's connection. Transactions go out one after the other, so that account sequences never collide."""
+    """One node of the chain after another: `open` takes the next. Call it in a running event loop."""
 
-    def __init__(self, network: AlloraNetworkConfig, wallet: LocalWallet, fee_tier: str) -> None:
-        logging.getLogger("allora_sdk").setLevel(logging.CRITICAL)
-        self.address = str(wallet.address())
-        self._client = AlloraRPCClient(wallet=AlloraWalletConfig(wallet=wallet), network=network)
-        self._fee_tier = FeeTier(fee_tier)
-        self._lock = asyncio.Lock()
-        self._next_sequence: int | None = None
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._place = -1
+        self._client: Any = None
 
-    async def check(self) -> None:
-        """ChainUnreachableError unless the node answers, ChainError if it belongs to another chain."""
-        async with _plain_errors():
-            chain_id = await self._client.chain_id()
-        if chain_id != self._client.network.chain_id:
-            hint = "Set CHAIN_GRPC_URL and CHAIN_ID to the same chain."
-            raise ChainError(f"the node belongs to chain {chain_id}, not {self._client.network.chain_id}", hint=hint)
+    @property
+    def url(self) -> str:
+        return str(self.network.nodes[max(0, self._place)].url)
 
-    async def balance(self) -> int:
-        """The wallet's balance in uallo."""
-        async with _plain_errors():
-            response = await self._client.bank.query.balance(QueryBalanceRequest(address=self.address, denom=DENOM))
-        return int(response.balance.amount) if response.balance else 0
-
-    async def topic(self, topic_id: int) -> ChainTopic:
-        """What the chain says of a topic; ChainError if it does not know it."""
-        async with _plain_errors():
-            response = await self._client.emissions.query.get_topic(GetTopicRequest(topic_id=topic_id))
-        found = response.topic
-        if found is None:
-            raise ChainError(f"the chain has no topic {topic_id}", hint="Remove it from config.json.")
-        return ChainTopic(found.id, found.metadata, found.epoch_length, found.worker_submission_window, found.loss_method)
-
-    async def may_submit(self, topic_id: int) -> bool:
-        """Whether the topic's whitelist, if it has one, lets this wallet in."""
-        request = CanSubmitWorkerPayloadRequest(address=self.address, topic_id=topic_id)
-        async with _plain_errors():
-            response = await self._client.emissions.query.can_submit_worker_payload(request)
-        return bool(response.can_submit_worker_payload)
-
-    async def open_nonces(self, topic_id: int) -> list[int]:
-        """Nonces whose window is open, oldest first."""
-        request = GetUnfulfilledWorkerNoncesRequest(topic_id=topic_id)
-        async with _plain_errors():
-            response = await self._client.emissions.query.get_unfulfilled_worker_nonces(request)
-        return sorted(nonce.block_height for nonce in response.nonces.nonces) if response.nonces else []
-
-    async def is_registered(self, topic_id: int) -> bool:
-        """Whether this wallet is registered as a worker of the topic."""
-        request = IsWorkerRegisteredInTopicIdRequest(topic_id=topic_id, address=self.address)
-        async with _plain_errors():
-            response = await self._client.emissions.query.is_worker_registered_in_topic_id(request)
-        return bool(response.is_registered)
-
-    async def register(self, topic_id: int) -> None:
-        """Register this wallet for a topic; SubmissionError if the chain refuses."""
-        async with self._lock, _plain_errors():
-            pending = await self._client.emissions.tx.register(
-                topic_id=topic_id, owner_addr=self.address, sender_addr=self.address, is_reputer=False, fee_tier=self._fee_tier
+    async def open(self, probe_topic: int) -> None:
+        """Connect to the next node; WrongChainError or ChainApiError if it is not one of ours."""
+        await self.close()
+        self._place = (self._place + 1) % len(self.network.nodes)
+        self._client = AlloraRPCClient(network=self.network.nodes[self._place])
+        found = await _asked(self._client.chain_id())
+        if found != self.network.chain_id:
+            raise WrongChainError(
+                f"{self.url} belongs to chain {found!r}, not to {self.network.chain_id!r}",
+                hint="CHAIN_GRPC_URL, CHAIN_ID and network in config.json must name the same chain.",
             )
-            await pending.wait()
-            self._next_sequence = None
-
-    async def submit(self, topic_id: int, nonce: int, value: float) -> str:
-        """Submit an inference; the transaction's hash, or "" if the chain had one of ours already."""
-        try:
-            async with _plain_errors():
-                async with self._lock:
-                    pending = await self._send(topic_id, nonce, value)
-                response = await pending.wait()
-        except SubmissionError as error:
-            self._next_sequence = None
-            if isinstance(error.__cause__, TxError) and error.__cause__.code in ALREADY_SUBMITTED:
-                return ""
-            raise
-        return str(response.txhash)
-
-    async def _send(self, topic_id: int, nonce: int, value: float) -> PendingTx:
-        """Hand a transaction to the node. The lock is held no longer than that: while one waits for its block, the next may go."""
-        sequence = await self._sequence()
-        pending = await self._client.emissions.tx.insert_worker_payload(
-            topic_id=topic_id,
-            inference_value=[InputLabeledValue(label="y", value=canonicalize_dec(value))],
-            nonce=nonce,
-            fee_tier=self._fee_tier,
-            account_seq=sequence,
-        )
-        while pending.last_tx_hash is None and not pending._final_future.done():
-            await asyncio.sleep(0.01)
-        self._next_sequence = None if pending.last_tx_hash is None else sequence + 1
-        return pending
-
-    async def _sequence(self) -> int:
-        """The account's next sequence: counted here while transactions wait for their block, read anew after any trouble."""
-        response = await self._client.auth.query.account_info(QueryAccountInfoRequest(address=self.address))
-        on_chain = int(response.info.sequence) if response.info else 0
-        return max(on_chain, self._next_sequence or 0)
-
-    async def on_window(self, callback: WindowCallback) -> None:
-        """Call back with topic and nonce whenever any topic's window opens. One subscription for all: nodes allow only a few."""
-
-        async def hear(event: Any, _: int | None) -> None:
-            await callback(int(event.topic_id), int(event.nonce_block_height))
-
-        condition = EventAttributeCondition("topic_id", "EXISTS", "")
-        await self._client.events.subscribe_new_block_events_typed(EventWorkerSubmissionWindowOpened, [condition], hear)
+        with contextlib.suppress(NotFound):
+            await _asked(self._emissions.get_topic(GetTopicRequest(topic_id=probe_topic)))
 
     async def close(self) -> None:
-        await self._client.close()
+        client, self._client = self._client, None
+        if client is not None:
+            # The package waits for a websocket that may be mid-connection; ending must not.
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(client.close(), 1.0)
+            client.grpc_client.close()
+
+    @property
+    def _connected(self) -> Any:
+        if self._client is None:
+            raise ChainUnreachableError("the chain's node is not connected")
+        return self._client
+
+    @property
+    def _emissions(self) -> Any:
+        return self._connected.emissions.query
+
+    async def on_window(self, opened: Callable[[int, int, int], None]) -> None:
+        """Call `opened(topic, nonce, end block)` for every window of any topic, as soon as the websocket tells of it.
+
+        One subscription for all topics: a node allows five for each client.
+        """
+
+        async def handle(event: Any, _: int) -> None:
+            opened(int(event.topic_id), int(event.nonce_block_height), int(event.window_end_block))
+
+        condition = EventAttributeCondition("topic_id", "EXISTS", "")
+        await self._connected.events.subscribe_new_block_events_typed(EventWorkerSubmissionWindowOpened, [condition], handle)
+
+    async def block(self) -> tuple[int, float]:
+        """Height of the newest block and its time in seconds."""
+        response = await _asked(self._connected.tendermint.query.get_latest_block(GetLatestBlockRequest()))
+        header = response.sdk_block.header if response.sdk_block else response.block.header
+        return int(header.height), header.time.timestamp()
+
+    async def topic(self, number: int) -> TopicOnChain:
+        """NotFound if the chain has no such topic."""
+        response = await _asked(self._emissions.get_topic(GetTopicRequest(topic_id=number)))
+        if response.topic is None:
+            raise NotFound(f"topic {number}")
+        active = await _asked(self._emissions.is_topic_active(IsTopicActiveRequest(topic_id=number)))
+        topic = response.topic
+        return TopicOnChain(
+            id=number,
+            metadata=topic.metadata,
+            loss=topic.loss_method,
+            epoch_blocks=int(topic.epoch_length),
+            window_blocks=int(topic.worker_submission_window),
+            ground_truth_lag=int(topic.ground_truth_lag),
+            is_multiple=topic.output_arity == TopicOutputArity.MULTI,
+            active=bool(active.is_active),
+        )
+
+    async def open_nonces(self, number: int) -> list[int]:
+        """Block heights of the topic's windows that are open now, oldest first."""
+        request = GetUnfulfilledWorkerNoncesRequest(topic_id=number)
+        response = await _asked(self._emissions.get_unfulfilled_worker_nonces(request))
+        return sorted(int(nonce.block_height) for nonce in response.nonces.nonces) if response.nonces else []
+
+    async def may_submit(self, number: int, address: str) -> bool:
+        request = CanSubmitWorkerPayloadRequest(topic_id=number, address=address)
+        return bool((await _asked(self._emissions.can_submit_worker_payload(request))).can_submit_worker_payload)
+
+    async def is_registered(self, number: int, address: str) -> bool:
+        request = IsWorkerRegisteredInTopicIdRequest(topic_id=number, address=address)
+        return bool((await _asked(self._emissions.is_worker_registered_in_topic_id(request))).is_registered)
+
+    async def has_answer(self, number: int, nonce: int, address: str) -> bool:
+        """Whether the chain holds our answer for this window."""
+        request = GetWorkerLatestInputInferenceByTopicIdRequest(topic_id=number, worker_address=address)
+        try:
+            response = await _asked(self._emissions.get_worker_latest_input_inference_by_topic_id(request))
+        except NotFound:
+            return False
+        latest = response.latest_input_inference
+        return latest is not None and int(latest.block_height) >= nonce
+
+    async def network_answer(self, number: int) -> float | None:
+        """The middle of what the network's workers last said of this topic; None if nobody did."""
+        try:
+            request = GetLatestNetworkInferencesRequest(topic_id=number)
+            bundle = (await _asked(self._emissions.get_latest_network_inferences(request))).network_inferences
+        except (NotFound, SubmissionError):
+            return None
+        said = []
+        for inferer in bundle.inferer_values if bundle else ():
+            with contextlib.suppress(ValueError, IndexError):
+                said.append(float(inferer.values[0].value))
+        return middle(said)
+
+    async def account(self, address: str) -> tuple[int, int]:
+        """Account number and next sequence; an account that was never funded has neither yet: (0, 0)."""
+        try:
+            response = await _asked(self._connected.auth.query.account_info(QueryAccountInfoRequest(address=address)))
+        except NotFound:
+            return 0, 0
+        return (int(response.info.account_number), int(response.info.sequence)) if response.info else (0, 0)
+
+    async def balance(self, address: str) -> int:
+        """In uallo."""
+        request = QueryBalanceRequest(address=address, denom=DENOMINATION)
+        response = await _asked(self._connected.bank.query.balance(request))
+        return int(response.balance.amount) if response.balance else 0
+
+    async def gas_price(self) -> float | None:
+        """The least price that the fee market accepts now, in uallo; None if the chain does not say."""
+        try:
+            response = await _asked(self._connected.feemarket.query.gas_price(GasPriceRequest(denom=DENOMINATION)))
+        except (NotFound, ChainApiError, SubmissionError):
+            return None
+        return int(response.price.amount) / DECIMALS if response.price else None
+
+    async def broadcast(self, content: bytes, seconds: float) -> TransactionResult:
+        """Hand a transaction to the node; a code of 0 means that it waits for a block."""
+        request = BroadcastTxRequest(tx_bytes=content, mode=BroadcastMode.SYNC)
+        response = await _asked(asyncio.wait_for(self._connected.tx.query.broadcast_tx(request), seconds))
+        return _result(response.tx_response)
+
+    async def transaction(self, transaction_hash: str) -> TransactionResult | None:
+        """What became of a transaction; None while it is in no block."""
+        try:
+            response = await _asked(self._connected.tx.query.get_tx(GetTxRequest(hash=transaction_hash)))
+        except NotFound:
+            return None
+        return _result(response.tx_response)
 
 
-@asynccontextmanager
-async def _plain_errors() -> AsyncIterator[None]:
-    """The package's many errors as the node's own few."""
-    try:
-        yield
-    except grpclib.GRPCError as error:
-        if error.status is grpclib.Status.UNIMPLEMENTED:
-            hint = "The chain has moved to another API version; update the node."
-            raise ChainUnreachableError(f"the chain does not know this call: {error.message}", hint=hint) from error
-        if error.status is grpclib.Status.NOT_FOUND:
-            raise ChainError(str(error.message)) from error
-        raise ChainUnreachableError(f"the chain's node answered {error.status.name}: {error.message}") from error
-    except (TimeoutError, OSError, grpclib.exceptions.StreamTerminatedError) as error:
-        raise ChainUnreachableError(f"the chain's node cannot be reached: {type(error).__name__} {error}".strip()) from error
-    except TxError as error:
-        raise SubmissionError(f"{error.codespace} {error.code}: {error.message}") from error
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise
-    except Exception as error:
-        raise SubmissionError(f"{type(error).__name__}: {error}") from error
+def _result(response: Any) -> TransactionResult:
+    return TransactionResult(response.txhash, int(response.code), response.raw_log, int(response.height), int(response.gas_used))

@@ -1,120 +1,217 @@
-"""The worker as one process: one wallet, one connection to the chain, one task per topic."""
+"""The worker as a whole: the wallet, the chain, a worker per topic, and what the operator sees of them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
-from typing import Final
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 
-from node.clock import Clock
-from node.config import ConfigFile
-from node.errors import ChainError
+from node.config import Config, ConfigFile
+from node.errors import WalletError
 from node.health import Check, StatusServer
 from node.settings import Settings
-from worker.answers import AnswerSource
-from worker.chain import Chain, network_of
-from worker.metrics import WorkerMetrics
-from worker.topic_worker import TopicWorker
-from worker.wallet import open_wallet
+from node.topics import Topic
+from worker.blocks import Blocks
+from worker.chain import Chain
+from worker.connection import Connection, Pauses
+from worker.fees import Fees
+from worker.funds import Funds
+from worker.inference import InferenceClient
+from worker.network import network_of
+from worker.outcomes import Metrics
+from worker.sender import Sender
+from worker.topic import Tools, TopicWorker
+from worker.transactions import Composer
+from worker.wallet import load_wallet
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("worker")
 
-LOOK_SECONDS: Final = 1.0
-CONNECT_SECONDS: Final = 5.0
-STOP_SECONDS: Final = 3.0
+CONFIG_SECONDS: Final = 1.0
+END_SECONDS: Final = 4.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A topic at work."""
+
+    worker: TopicWorker
+    task: asyncio.Task[None]
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything that hangs on one wallet and one network; a change of either starts a new one."""
+
+    tools: Tools
+    topics: dict[int, Running] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def opened(self, topic: int, nonce: int, end: int) -> None:
+        """A window of some topic opened; others' topics are not ours to answer."""
+        running = self.topics.get(topic)
+        if running is not None:
+            running.worker.opened(nonce, end)
+
+    async def set_topics(self, wanted: Sequence[Topic]) -> None:
+        """Start what is new, end what is gone, restart what changed, and leave the rest alone."""
+        by_id = {topic.id: topic for topic in wanted}
+        gone = [number for number, running in self.topics.items() if by_id.get(number) != running.worker.topic]
+        ended = [self.topics.pop(number).task for number in gone]
+        for task in ended:
+            task.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
+        for topic in wanted:
+            if topic.id not in self.topics:
+                worker = TopicWorker(topic, self.tools)
+                self.topics[topic.id] = Running(worker, asyncio.create_task(worker.run(), name=str(topic)))
+
+    async def close(self) -> None:
+        """End every topic first, so that what is on its way still finds the chain, then the rest."""
+        ended = [running.task for running in self.topics.values()]
+        for task in ended:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*ended, return_exceptions=True), END_SECONDS)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.tools.inference.close()
+        await self.tools.chain.close()
 
 
 class Worker:
-    """Follows config.json: topics come and go without touching the others."""
+    """The process. `run` returns its exit code."""
 
-    def __init__(self, settings: Settings, config: ConfigFile, clock: Clock) -> None:
+    def __init__(self, settings: Settings, config: ConfigFile, pauses: Pauses | None = None) -> None:
         self._settings = settings
         self._config = config
-        self._clock = clock
-        self._metrics = WorkerMetrics()
-        self._workers: dict[int, TopicWorker] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._connected = False
+        self._pauses = pauses or Pauses()
+        self._session: Session | None = None
+        self.registry = CollectorRegistry()
+        self._metrics = Metrics(self.registry)
+
+    def run(self, stop: threading.Event | None = None) -> int:
+        """Work until SIGTERM or SIGINT, or until `stop` is set where there are no signals."""
+        logging.getLogger("allora_sdk").setLevel(logging.CRITICAL)
+        for chatty in ("grpclib", "hpack", "aiohttp"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        self._wallet(self._config.current)
+        status = StatusServer(self._settings.status_host, self._settings.worker_port, self.checks, self.registry)
+        status.start()
+        try:
+            asyncio.run(self._run(stop))
+        finally:
+            status.stop()
+        return 0
+
+    def _wallet(self, config: Config) -> Any:
+        """The wallet if something is to be sent with it, else None."""
+        if not config.wallet.submit_tx:
+            return None
+        try:
+            return load_wallet(self._settings, config)
+        except WalletError as error:
+            raise WalletError(error.message, hint=f"{error.hint} Or set wallet.submitTx to false for a dry run.") from None
+
+    async def _run(self, stop: threading.Event | None) -> None:
+        stopping = asyncio.Event()
+        if stop is None:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stopping.set)
+        await self._open(self._config.current)
+        try:
+            while not stopping.is_set() and not (stop is not None and stop.is_set()):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), CONFIG_SECONDS)
+                before = self._config.current
+                if self._config.changed():
+                    await self._take(before, self._config.current)
+        finally:
+            log.info("ending")
+            if self._session is not None:
+                await self._session.close()
+
+    async def _take(self, before: Config, config: Config) -> None:
+        """Let an edit of config.json take effect."""
+        if (before.network, before.wallet) != (config.network, config.wallet):
+            try:
+                self._wallet(config)
+            except WalletError as error:
+                log.error("the new wallet cannot be used, the old one stays in force", error=error)
+                return
+            if self._session is not None:
+                await self._session.close()
+            await self._open(config)
+        elif self._session is not None:
+            await self._session.set_topics(config.topics(self._settings.inference_url))
+
+    async def _open(self, config: Config) -> None:
+        wallet = self._wallet(config)
+        network = network_of(self._settings, config)
+        chain, blocks = Chain(network), Blocks()
+        topics = config.topics(self._settings.inference_url)
+        session: Session
+
+        def opened(topic: int, nonce: int, end: int) -> None:
+            session.opened(topic, nonce, end)
+
+        connection = Connection(chain, blocks, self._metrics, topics[0].id, opened, self._pauses)
+        sender = None
+        if wallet is not None:
+            fees = Fees(
+                config.wallet.fee_tier, network.minimum_gas_price, config.wallet.max_fees, fixed_price=config.wallet.gas_prices
+            )
+            sender = Sender(chain, blocks, wallet, fees)
+        tools = Tools(
+            chain=chain,
+            connection=connection,
+            blocks=blocks,
+            inference=InferenceClient.open(),
+            metrics=self._metrics,
+            pauses=self._pauses,
+            sender=sender,
+            composer=Composer(wallet) if wallet is not None else None,
+        )
+        session = Session(tools)
+        session.tasks.append(asyncio.create_task(connection.run(), name="chain"))
+        if sender is not None:
+            key = self._settings.allora_api_key.get_secret_value() if self._settings.allora_api_key else None
+            funds = Funds(chain, connection, sender, self._metrics, network.faucet_url, key)
+            session.tasks.append(asyncio.create_task(funds.run(), name="funds"))
+        log.info(
+            "worker starts",
+            network=network.chain_id,
+            topics=[topic.id for topic in topics],
+            wallet=sender.address if sender else "none: dry run, nothing is sent",
+        )
+        self._session = session
+        await session.set_topics(topics)
 
     def checks(self) -> list[Check]:
-        """The chain, and each topic's last window."""
-        chain = Check("chain", self._connected, "" if self._connected else "the chain's node does not answer")
-        topics = [
-            Check(f"topic {number}", not worker.last.detail, worker.last.detail) for number, worker in list(self._workers.items())
+        """Chain, inference, and each topic's last outcome."""
+        session = self._session
+        if session is None:
+            return [Check("worker", ok=False, detail="starting")]
+        problem = session.tools.connection.problem
+        asked = session.tools.inference.problem
+        checks = [
+            Check(
+                "chain", problem is None, problem.message if problem else session.tools.chain.url, problem.hint if problem else ""
+            ),
+            Check("inference", asked is None, asked or "answers"),
         ]
-        return [chain, *topics]
-
-    async def run(self) -> None:
-        """Run until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        config = self._config.current
-        wallet = open_wallet(self._settings, config)
-        chain = Chain(network_of(self._settings, config), wallet, config.wallet.fee_tier)
-        status = StatusServer(self._settings.status_host, self._settings.worker_port, self.checks, self._metrics.registry)
-        status.start()
-        mode = "submitting" if config.wallet.submit_tx else "dry run"
-        log.info("worker started", mode=mode, address=chain.address, topics=[entry.topic_id for entry in config.worker])
-        answers = AnswerSource()
-        try:
-            if await self._connect(chain, stop):
-                await self._follow(chain, answers, stop)
-        finally:
-            for task in self._tasks.values():
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks.values(), timeout=STOP_SECONDS)
-            await answers.close()
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(chain.close(), STOP_SECONDS)
-            status.stop()
-            log.info("worker stopped")
-
-    async def _connect(self, chain: Chain, stop: asyncio.Event) -> bool:
-        """Wait for the chain, however long it takes; False if stopped meanwhile."""
-        said = ""
-        while not stop.is_set():
-            try:
-                await chain.check()
-                self._metrics.balance.set(await chain.balance())
-                self._connected = True
-                self._metrics.chain_up.set(1)
-                return True
-            except ChainError as error:
-                if error.message != said:
-                    said = error.message
-                    log.warning("waiting for the chain", error=error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), CONNECT_SECONDS)
-        return False
-
-    async def _follow(self, chain: Chain, answers: AnswerSource, stop: asyncio.Event) -> None:
-        async def opened(topic_id: int, nonce: int) -> None:
-            if topic_id in self._workers:
-                self._workers[topic_id].window_opened(nonce)
-
-        subscribing = asyncio.create_task(chain.on_window(opened))
-        self._arrange(chain, answers)
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
-            if self._config.changed():
-                self._arrange(chain, answers)
-        subscribing.cancel()
-
-    def _arrange(self, chain: Chain, answers: AnswerSource) -> None:
-        """One task per configured topic; an unchanged topic keeps its own."""
-        config = self._config.current
-        wanted = {topic.id: topic for topic in config.topics(self._settings.inference_url)}
-        for number in [number for number, worker in self._workers.items() if wanted.get(number) != worker.topic]:
-            self._tasks.pop(number).cancel()
-            del self._workers[number]
-        for number, topic in wanted.items():
-            if number not in self._workers:
-                worker = TopicWorker(topic, chain, answers, self._clock, self._metrics, submit=config.wallet.submit_tx)
-                self._workers[number] = worker
-                self._tasks[number] = asyncio.create_task(worker.run(), name=f"topic {number}")
+        for number, running in list(session.topics.items()):
+            trouble, last = running.worker.problem, running.worker.last
+            detail = trouble.message if trouble else "no window yet" if last is None else f"{last.name} {last.reason}".strip()
+            ok = trouble is None and (last is None or last.is_good) and not running.task.done()
+            checks.append(Check(f"topic {number}", ok, detail, trouble.hint if trouble else ""))
+        return checks

@@ -1,9 +1,13 @@
-"""The wallet's mnemonic: from a file, never from an argument, never into a log."""
+"""The wallet: a mnemonic in a file of mode 0600, read once, never printed and never in a log."""
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
+from typing import Any
 
+import structlog
 from cosmpy.aerial.wallet import LocalWallet
 from mnemonic import Mnemonic
 
@@ -11,30 +15,78 @@ from node.config import Config
 from node.errors import WalletError
 from node.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 PREFIX = "allo"
 LARGEST_FILE = 1000
+NEW_WALLET = "allora-node wallet new makes one; or write the words into that file, mode 0600."
 
 
-def mnemonic_path(settings: Settings, config: Config) -> Path:
-    """Where the mnemonic stands: ALLORA_MNEMONIC_FILE wins over config.json."""
+def wallet_file(settings: Settings, config: Config) -> Path:
+    """Where the mnemonic lies: ALLORA_MNEMONIC_FILE, or what config.json says."""
     return settings.allora_mnemonic_file or config.wallet.mnemonic_file
 
 
-def open_wallet(settings: Settings, config: Config) -> LocalWallet:
-    """The wallet of the configured file; WalletError, which never shows what the file holds.
+def from_mnemonic(words: str) -> Any:
+    """The wallet of these words; WalletError, without the words, if they are not a mnemonic."""
+    normal = " ".join(words.split()).lower()
+    if not Mnemonic("english").check(normal):
+        raise WalletError(
+            f"the mnemonic is not valid: {len(normal.split())} words were given, or one of them is misspelt",
+            hint="It must be the 12 to 24 English words of a BIP-39 mnemonic.",
+        )
+    return LocalWallet.from_mnemonic(normal, PREFIX)
 
-    A dry run needs no wallet of its own: without a file it gets one that exists for this run alone.
-    """
-    path = mnemonic_path(settings, config)
+
+def read_wallet(path: Path) -> Any:
+    """The wallet of the mnemonic in `path`; WalletError if there is none. Never asks anybody."""
     try:
-        words = path.read_text(encoding="utf-8")[:LARGEST_FILE].split()
-    except (OSError, UnicodeDecodeError):
-        words = []
-    if not words and not config.wallet.submit_tx:
-        return LocalWallet.from_mnemonic(Mnemonic("english").generate(), prefix=PREFIX)
-    if not words:
-        hint = "Put the words there, alone in the file and readable by this user only, or set wallet.submitTx to false."
-        raise WalletError(f"{path} holds no mnemonic", hint=hint)
-    if not Mnemonic("english").check(" ".join(words)):
-        raise WalletError(f"{path} holds {len(words)} words that are not a mnemonic", hint="Are all words there, in their order?")
-    return LocalWallet.from_mnemonic(" ".join(words), prefix=PREFIX)
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except OSError as error:
+        raise WalletError(f"the mnemonic file {path} cannot be read: {error.strerror}", hint=NEW_WALLET) from None
+    if not content.strip():
+        raise WalletError(f"the mnemonic file {path} is empty", hint=NEW_WALLET)
+    if mode & 0o077:
+        log.warning("the mnemonic file can be read by others", file=str(path), mode=f"{mode:04o}", hint=f"chmod 600 {path}")
+    try:
+        return from_mnemonic(content.decode("ascii"))
+    except UnicodeDecodeError:
+        raise WalletError(f"the mnemonic file {path} holds something else than English words", hint=NEW_WALLET) from None
+
+
+def load_wallet(settings: Settings, config: Config) -> Any:
+    """The node's wallet; WalletError if there is none."""
+    path = wallet_file(settings, config)
+    inline = config.wallet.address_restore_mnemonic
+    if inline is not None and settings.allora_mnemonic_file is None and not path.exists():
+        log.warning(
+            "the mnemonic stands in config.json, where it is easily shared by mistake",
+            hint="allora-node wallet import moves it into a file of its own; then remove addressRestoreMnemonic.",
+        )
+        return from_mnemonic(inline.get_secret_value())
+    return read_wallet(path)
+
+
+def new_words() -> str:
+    """A fresh mnemonic of 24 words."""
+    return str(Mnemonic("english").generate(256))
+
+
+def write_wallet(path: Path, words: str) -> Any:
+    """Write the mnemonic into a new file of mode 0600; WalletError if `path` exists: a wallet is never overwritten."""
+    wallet = from_mnemonic(words)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WalletError(f"{path} exists already", hint="Move it away first: overwriting it could lose its funds.") from None
+    except OSError as error:
+        raise WalletError(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(" ".join(words.split()).lower() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return wallet

@@ -17,8 +17,8 @@ TRANSACTION_FAULTS = (
     "slow",
     "unknown_outcome",
 )
-"""Befall one transaction. `lost`: accepted, then never in a block. `slow`: answered late. `unknown_outcome`: no answer in time, yet in
-a block."""
+"""Befall one transaction. `lost`: accepted, then never in a block. `slow`: answered late. `unknown_outcome`: no answer in time, yet
+in a block."""
 
 NODE_FAULTS = ("restart", "websocket_silence", "unimplemented")
 """Befall the node for some seconds."""

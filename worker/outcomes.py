@@ -1,0 +1,80 @@
+"""What became of a window: each outcome has a name, a metric and a line in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from node.errors import ChainError
+
+log = structlog.get_logger("worker")
+
+ACCEPTED: Final = "accepted"
+DRY_RUN: Final = "dry_run"
+ALREADY_SUBMITTED: Final = "already_submitted"
+STOPPED: Final = "stopped"
+UNSEEN: Final = "unseen"
+"""The window came and went without this node learning of it; the reason is the newest trouble with the chain."""
+
+GOOD: Final = frozenset({ACCEPTED, DRY_RUN, ALREADY_SUBMITTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one window of one topic ended."""
+
+    topic: int
+    nonce: int
+    name: str
+    value: float | None = None
+    transaction: str = ""
+    reason: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.name in GOOD
+
+    @classmethod
+    def failed(cls, topic: int, nonce: int, error: ChainError, value: float | None = None) -> Outcome:
+        return cls(topic, nonce, error.code, value, reason=error.message)
+
+
+class Metrics:
+    """The worker's metrics and its one line per window."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.submissions = Counter(
+            "allora_worker_submissions_total", "Windows by how they ended", ["topic", "outcome"], registry=registry
+        )
+        self.latency = Histogram(
+            "allora_worker_acceptance_seconds",
+            "From learning of a window to the answer's block",
+            buckets=(0.5, 1, 2, 4, 8, 15, 30, 60, 120),
+            registry=registry,
+        )
+        self.height = Gauge("allora_worker_chain_height", "Newest block seen", registry=registry)
+        self.balance = Gauge("allora_worker_balance_uallo", "The wallet's balance", registry=registry)
+        self.chain = Counter(
+            "allora_worker_chain_troubles_total", "Losses of the chain's node by reason", ["reason"], registry=registry
+        )
+        self.topic_ready = Gauge("allora_worker_topic_ready", "1 if the topic can be answered", ["topic"], registry=registry)
+
+    def record(self, outcome: Outcome, seconds: float | None = None) -> None:
+        """Count the outcome and log its line."""
+        self.submissions.labels(str(outcome.topic), outcome.name).inc()
+        if outcome.name == ACCEPTED and seconds is not None:
+            self.latency.observe(seconds)
+        known = {"value": outcome.value, "transaction": outcome.transaction, "reason": outcome.reason}
+        shown = {name: value for name, value in known.items() if value not in {None, ""}}
+        tell = log.info if outcome.is_good or outcome.name == STOPPED else log.warning
+        tell(_WORDS.get(outcome.name, "not submitted"), topic=outcome.topic, block=outcome.nonce, outcome=outcome.name, **shown)
+
+
+_WORDS: Final = {
+    ACCEPTED: "submitted",
+    DRY_RUN: "dry run, would be submitted",
+    ALREADY_SUBMITTED: "submitted before",
+}
