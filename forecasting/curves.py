@@ -55,9 +55,9 @@ def curves_of(walk: Walk, loss: str) -> Curves:
     bin_said, bin_came, bin_error = _bins(said, came, walk.steps)
     return Curves(
         times=walk.times[shown].tolist(),
-        equity=(np.cumsum(of_baseline - own)[shown] / total).tolist(),
-        said=said[pairs].tolist(),
-        came=came[pairs].tolist(),
+        equity=_short(np.cumsum(of_baseline - own)[shown] / total),
+        said=_short(said[pairs]),
+        came=_short(came[pairs]),
         bin_said=bin_said,
         bin_came=bin_came,
         bin_error=bin_error,
@@ -68,6 +68,11 @@ def curves_of(walk: Walk, loss: str) -> Curves:
 def _evenly(count: int, wanted: int) -> Integers:
     """At most `wanted` places among `count`, evenly spread, the last one among them."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
+
+
+def _short(values: Floats) -> list[float]:
+    """With as many digits as a chart can show."""
+    return [float(f"{value:.5g}") for value in values]
 
 
 def _bins(said: Floats, came: Floats, steps: int) -> tuple[list[float], list[float], list[float]]:

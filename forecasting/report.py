@@ -24,7 +24,7 @@ BETTER: Final = 1.65
 """Diebold–Mariano statistic above which a model is better than the baseline beyond noise: one-sided 5 %."""
 
 LAYOUT: Final = {
-    "template": "none", "height": 340, "margin": {"l": 64, "r": 16, "t": 44, "b": 48}, "hovermode": "closest",
+    "height": 340, "margin": {"l": 64, "r": 16, "t": 44, "b": 48}, "hovermode": "closest", "hoverlabel": {"namelength": -1},
     "font": {"family": "system-ui, sans-serif", "size": 13}, "legend": {"orientation": "h", "y": -0.2},
     "paper_bgcolor": "white", "plot_bgcolor": "white",
 }  # fmt: skip
@@ -153,8 +153,8 @@ def _unit(result: Result) -> str:
 
 def _figure(figure: go.Figure) -> dict[str, Any]:
     content = json.loads(figure.to_json())
-    content["layout"] = LAYOUT | content["layout"] | {"template": "none"}
-    return {"data": content["data"], "layout": content["layout"]}
+    # The library's usual theme, which would come with every single figure, is not wanted.
+    return {"data": content["data"], "layout": LAYOUT | content["layout"] | {"template": {}}}
 
 
 def _curves(result: Result) -> Curves:
