@@ -80,7 +80,7 @@ def test_a_topic_is_trained_once_its_history_is_filled_and_again_when_its_newest
     assert first.manifest.gate.reason.startswith("promoted: ")
     assert first.manifest.test_start_ms is not None
     assert first.manifest.intervals is not None
-    assert list(first.manifest.intervals) == ["50", "80", "90"]
+    assert {"50", "80", "90"} <= first.manifest.intervals.keys()
     assert shop.board.of(cell).state is State.READY
     assert shop.due() == []
 
