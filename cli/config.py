@@ -1,4 +1,4 @@
-"""`allora-node config`: check config.json, and print its schema."""
+"""`allora-node config`: check config.json, bring an old one into today's form, and print its schema."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from node.config import config_schema, load_config
+from node.config import config_schema, in_todays_form, load_config, parse_config
+from node.errors import ConfigError
 from node.settings import load_settings
 
-app = typer.Typer(help="Check config.json, or print its schema.", no_args_is_help=True)
+app = typer.Typer(help="Check config.json, bring an old one into today's form, or print its schema.", no_args_is_help=True)
 
 
 @app.command()
@@ -40,6 +41,25 @@ def check(
         cell = t.cell
         table.add_row(str(t.id), cell.token, cell.target.value, str(cell.horizon), cell.interval.value, t.model, t.loss)
     Console().print(table)
+
+
+@app.command()
+def migrate(
+    file: Annotated[Path, typer.Argument(help="A config.json of the official node, of any generation.")],
+) -> None:
+    """Print an official node's file in today's form, without its mnemonic; what was left out goes to stderr."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+    parse_config(text, str(file))
+    content, notes = in_todays_form(json.loads(text))
+    wallet = content.get("wallet", {})
+    if wallet.pop("addressRestoreMnemonic", None):
+        notes.append("wallet.addressRestoreMnemonic is left out; put the words into a file with: allora-node wallet import")
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(json.dumps({"$schema": "docs/config.schema.json"} | content, indent=2))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from node.catalogue import CATALOGUE, RETIRED, KnownTopic
 from node.durations import DAY_MS, Duration, Interval
 from node.errors import ConfigError
+from node.official import Normaliser
 from node.topics import TOKEN_PATTERN, Cell, Target, Topic, check_horizon
 
 log = structlog.get_logger(__name__)
@@ -168,9 +169,10 @@ def _topic(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
 
 def _cell(entry: WorkerEntry, network: str, known: KnownTopic | None) -> Cell:
     given = entry.parameters
-    if known is None and entry.topic_id in RETIRED[network] and given.token is None:
+    is_complete = given.token is not None and given.target is not None and given.horizon is not None
+    if known is None and entry.topic_id in RETIRED[network] and not is_complete:
         raise ValueError(f"the network has retired this topic; remove it from {network}'s list")
-    if known is None and (given.token is None or given.target is None or given.horizon is None):
+    if known is None and not is_complete:
         missing = [
             name for name, value in (("Token", given.token), ("Target", given.target), ("Horizon", given.horizon)) if not value
         ]
@@ -216,6 +218,9 @@ def parse_config(text: str, name: str = "config.json") -> Config:
         raise ConfigError(f"{name} is not JSON{place}", hint="Look for a missing comma, quote or bracket there.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{name} must be a JSON object", hint='It starts with {"network": …}.')
+    content, notes = in_todays_form(content)
+    for note in notes:
+        _tell_once(name, note)
     try:
         return Config.model_validate(content)
     except ValidationError as error:
@@ -231,6 +236,22 @@ def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
         for detail in details
         if detail["type"] != "too_short" or not any(place[: len(detail["loc"])] == detail["loc"] != place for place in places)
     ]
+
+
+def in_todays_form(content: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """An official node's file as this node writes it, and what was left out of it; this node's own file is unchanged."""
+    sections = ("", "wallet", "worker", "parameters")
+    normaliser = Normaliser({section: _known_keys((section,)) for section in sections})
+    return normaliser.normalise(content), normaliser.notes
+
+
+_told: set[tuple[str, str]] = set()
+
+
+def _tell_once(name: str, note: str) -> None:
+    if (name, note) not in _told:
+        _told.add((name, note))
+        log.warning("config.json of the official node", note=note)
 
 
 def _describe(detail: ErrorDetails) -> str:

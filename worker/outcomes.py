@@ -16,6 +16,7 @@ ACCEPTED: Final = "accepted"
 DRY_RUN: Final = "dry_run"
 ALREADY_SUBMITTED: Final = "already_submitted"
 STOPPED: Final = "stopped"
+UNFORESEEN: Final = "unforeseen"
 UNSEEN: Final = "unseen"
 """The window came and went without this node learning of it; the reason is the newest trouble with the chain."""
 

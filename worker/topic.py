@@ -20,6 +20,7 @@ from node.errors import (
     InactiveTopicError,
     NotWhitelistedError,
     TopicError,
+    WindowClosedError,
 )
 from node.topics import Topic
 from worker import outcomes
@@ -237,6 +238,10 @@ class TopicWorker:
             if isinstance(error, TopicError):
                 self._checked = 0.0
             outcome = Outcome.failed(self.topic.id, window.nonce, error, value)
+        except Exception as error:
+            # A fault of ours: no window ends without a word, and the next one is tried all the same.
+            log.exception("unforeseen", topic=self.topic.id, block=window.nonce)
+            outcome = Outcome(self.topic.id, window.nonce, outcomes.UNFORESEEN, value, reason=f"{type(error).__name__}: {error}")
         except asyncio.CancelledError:
             self._record(Outcome(self.topic.id, window.nonce, outcomes.STOPPED, value, reason="the worker was told to stop"))
             raise

@@ -49,8 +49,8 @@ def test_the_endpoint_template_knows_the_topic_and_every_parameter() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (config_text({"topicid": 1}), ["worker[0].topicid", "did you mean 'topicId'"]),
-        (config_text(wallet={"submittx": True}), ["wallet.submittx", "'submitTx'"]),
+        (config_text({"topicIdd": 1}), ["worker[0].topicIdd", "did you mean 'topicId'"]),
+        (config_text(wallet={"submittxt": True}), ["wallet.submittxt", "'submitTx'"]),
         (config_text(updatr={}), ["updatr", "'updater'"]),
         (config_text({"topicId": 1, "parameters": {"Horizn": "5m"}}), ["parameters.Horizn", "'Horizon'"]),
         (config_text({"topicId": 1, "parameters": {"Horizon": "5x"}}), ["worker[0]", "'5x'", "10m"]),

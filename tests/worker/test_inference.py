@@ -35,8 +35,8 @@ def test_every_finite_number_that_inference_writes_is_read_back_exactly(value: f
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" 1", b"1 ", b"1\n", b"1\r\n", b'"1"', b"1,5", b"nan", b"NaN", b"inf", b"-Infinity", b"1e41", b"1e-41", b"1e99999", b"0x10",
-     b"1_000", b"<html>", b"\xff", b"1 2", b"--1", b"9" * 60, b"9" * 200, b"{}", b"null", "１".encode(), "٣".encode()],
+    [b"", b" 1", b"1 ", b"1\n", b"1\r\n", b'"1"', b"1,5", b"nan", b"NaN", b"inf", b"-Infinity", b"1e41", b"1e-41", b"1e9999",
+     b"0x10", b"1_000", b"<html>", b"\xff", b"1 2", b"--1", b"9" * 60, b"9" * 200, b"{}", b"null", "１".encode(), "٣".encode()],
 )  # fmt: skip
 def test_anything_but_a_bare_finite_decimal_is_no_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match="answered"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -27,7 +28,7 @@ def test_every_topic_is_submitted_once_a_window_from_one_wallet(
         entries = chain.wait_for(number, 3)
         assert {entry.value for entry in entries} == {PRICES[token]}
         nonces = [entry.nonce for entry in entries]
-        assert [later - earlier for earlier, later in zip(nonces, nonces[1:], strict=False)] == [12] * (len(nonces) - 1)
+        assert [later - earlier for earlier, later in pairwise(nonces)] == [12] * (len(nonces) - 1)
     chain.assert_nothing_twice()
 
 
