@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import backtest, config, models, sweep
+from cli import backtest, config, models, sweep, topics, wallet
 from node.errors import NodeError
 from node.logs import configure_logs
 from node.start import exit_for
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
+app.add_typer(wallet.app, name="wallet")
+app.command("topics")(topics.topics)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 
