@@ -47,9 +47,9 @@ def backtest(
     8 and 24 hours ahead on 1h candles, volatility over 15 minutes and 4 hours on 1m candles. Without --train-until the newest fifth
     of each cell's candles is the test.
     """
-    from forecasting.backtest import Plan, run  # noqa: PLC0415 -- torch; other commands begin without it
-    from forecasting.candle_files import CandleFiles  # noqa: PLC0415
-    from forecasting.trials import Choice, trials_of  # noqa: PLC0415
+    from forecasting.backtest import Plan, run
+    from forecasting.candle_files import CandleFiles
+    from forecasting.trials import Choice, trials_of
 
     plan = Plan(
         folders=tuple(candles),
@@ -127,7 +127,7 @@ def _write(results: list[Result], plan: Plan, json_file: Path | None, report: Pa
         json_file.write_text(json.dumps([result.to_row() for result in results], indent=1) + "\n", encoding="utf-8")
         typer.echo(f"figures are in {json_file}")
     if report:
-        from forecasting.report import report_of  # noqa: PLC0415
+        from forecasting.report import report_of
 
         report.write_text(report_of(plan, results), encoding="utf-8")
         typer.echo(f"the report is in {report}")

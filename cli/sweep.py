@@ -45,8 +45,8 @@ def sweep(
     Each trial trains on the record up to a fifth before its end and is judged on that fifth. With --until, what comes after that
     date stays unseen: test the winner there with backtest, for the best of many trials looks better than it is.
     """
-    from forecasting.backtest import DEFAULT_LOSS, Trial  # noqa: PLC0415 -- torch; other commands begin without it
-    from forecasting.sweep import SweepPlan, best_of, search  # noqa: PLC0415
+    from forecasting.backtest import DEFAULT_LOSS, Trial
+    from forecasting.sweep import SweepPlan, best_of, search
 
     wanted = Cell(
         read_one("--token", token, token_of),
@@ -111,8 +111,8 @@ def _write(tried: list[Tried], json_file: Path | None, csv_file: Path | None) ->
 
 
 def _recommend(best: Tried, tried: list[Tried], model: str) -> None:
-    from forecasting.models import NETWORKS  # noqa: PLC0415
-    from forecasting.sweep import fit_settings_with, network_with  # noqa: PLC0415
+    from forecasting.models import NETWORKS
+    from forecasting.sweep import fit_settings_with, network_with
 
     if best.number == 0:
         typer.echo("Nothing did better than the usual settings; keep them.")
