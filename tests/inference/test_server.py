@@ -195,16 +195,16 @@ def test_a_port_in_use_is_said_in_one_line(real_node: Node) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         server = Server(real_node, INFERENCE_PORT=str(taken.getsockname()[1]))
-        _, said = server.process.communicate(timeout=20)
+        _, said = server.process.communicate(timeout=60)
     assert server.process.returncode == 2
     assert said.startswith("error: cannot listen on 127.0.0.1:")
     assert "Traceback" not in said
 
 
 def test_a_wrong_config_ends_it_at_once_with_exit_code_2(real_node: Node) -> None:
-    real_node.config_path.write_text('{"worker": [{"topicID": 3}]}')
+    real_node.config_path.write_text('{"worker": [{"topicIdd": 3}]}')
     server = Server(real_node)
-    _, said = server.process.communicate(timeout=20)
+    _, said = server.process.communicate(timeout=60)
     assert server.process.returncode == 2
     assert "topicId" in said
 
