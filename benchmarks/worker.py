@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +80,36 @@ def write_node(folder: Path, topics: tuple[int, ...]) -> None:
     (folder / "config.json").write_text(json.dumps(content))
 
 
-def kill_now_and_then(arguments: argparse.Namespace, log: Path, environment: dict[str, str], until: float) -> None:
-    """Start the worker, kill it in the middle of things, start it again, so many times; then let it run."""
-    pause = max(1.0, (until - time.monotonic()) / (arguments.kills + 1))
-    for _ in range(arguments.kills):
+def wait_for(ledger_url: str, is_enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    while True:
+        with contextlib.suppress(OSError):
+            ledger = get(ledger_url)
+            if is_enough(ledger):
+                return ledger
+        time.sleep(1.0)
+
+
+def drive(arguments: argparse.Namespace, ledger_url: str, log: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Run the worker until enough windows have passed since every topic was answered once, killing it now and then."""
+    blocks = (arguments.windows + 2) * WINDOW_BLOCKS
+
+    def started(ledger: dict[str, Any]) -> bool:
+        return len({entry["topic_id"] for entry in ledger["submissions"]}) == arguments.topics
+
+    with process("-m", "worker", log=log, **environment) as worker:
+        end = wait_for(ledger_url, started)["height"] + blocks
+        pause = blocks * arguments.block_seconds / (arguments.kills + 1)
+        if arguments.kills:
+            time.sleep(pause)
+            worker.kill()
+        else:
+            return wait_for(ledger_url, lambda ledger: ledger["height"] >= end)
+    for _ in range(arguments.kills - 1):
         with process("-m", "worker", log=log, **environment) as worker:
             time.sleep(pause)
             worker.kill()
-            worker.wait()
     with process("-m", "worker", log=log, **environment):
-        time.sleep(max(0.0, until - time.monotonic()))
+        return wait_for(ledger_url, lambda ledger: ledger["height"] >= end)
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> None:
@@ -108,13 +128,11 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
     chain += ["--block-seconds", str(arguments.block_seconds), "--window-blocks", str(WINDOW_BLOCKS)]
     chain += ["--fault-share", str(arguments.fault_share), "--seed", str(arguments.seed)]
     log = folder / "worker.log"
-    seconds = (arguments.windows + 4) * WINDOW_BLOCKS * arguments.block_seconds
     with (
         process("-m", "simulator.chain", *chain, log=folder / "chain.log"),
         process("-c", INFERENCE, str(inference_port), log=folder / "inference.log"),
     ):
-        kill_now_and_then(arguments, log, environment, time.monotonic() + seconds + 8)
-        ledger = get(f"http://127.0.0.1:{http_port}/ledger")
+        ledger = drive(arguments, f"http://127.0.0.1:{http_port}/ledger", log, environment)
     report(arguments, topics, ledger, log.read_text())
 
 
@@ -145,9 +163,12 @@ def report(arguments: argparse.Namespace, topics: tuple[int, ...], ledger: dict[
                 silent += 1
     codes = Counter(entry["code"] for entry in ledger["refused"])
     waits.sort()
-    print(f"{len(topics)} topics, one wallet, {arguments.block_seconds} s a block, windows of {WINDOW_BLOCKS} blocks")
+    print(
+        f"{len(topics)} topics, one wallet, {arguments.block_seconds} s a block, windows of {WINDOW_BLOCKS} blocks, {arguments.kills} kills"
+    )
     print(f"accepted            {accepted} of {wanted}; answered twice {twice}")
-    print(f"not accepted        {dict(missed) or 'none'}; without a name {silent}")
+    unnamed = "while the worker was dead" if arguments.kills else "without a name"
+    print(f"not accepted        {dict(missed) or 'none'}; {unnamed} {silent}")
     print(
         f"opening to in block p50 {statistics.median(waits):.2f} s, p99 {waits[int(len(waits) * 0.99) - 1]:.2f} s, max {waits[-1]:.2f} s"
     )

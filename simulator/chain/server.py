@@ -71,7 +71,7 @@ class SimulatedChain:
         """Put a fault into force. Call it from the server's own loop."""
         self.state.faults.add(fault, self._now())
         if fault.kind == "restart":
-            self._keep(self._restart(fault.seconds))
+            self._keep(self._restart())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -91,12 +91,10 @@ class SimulatedChain:
                 await asyncio.wait_for(self._grpc.wait_closed(), 1.0)
             self._grpc = None
 
-    async def _restart(self, seconds: float) -> None:
-        await self._close_grpc()
-        await self._web.disconnect()
+    async def _restart(self) -> None:
+        """What waited for a block is forgotten, and the websockets drop; gRPC says UNAVAILABLE while the fault lasts."""
         self.state.mempool.clear()
-        await asyncio.sleep(seconds)
-        await self._listen()
+        await self._web.disconnect()
 
     async def _make_blocks(self) -> None:
         loop = asyncio.get_running_loop()

@@ -133,6 +133,8 @@ class ChainService:
     def _handle(self, path: str, method: Answer) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
         async def handle(stream: Stream[Any, Any]) -> None:
             request = await stream.recv_message()
+            if self.state.faults.lasts("restart", self._now()):
+                raise GRPCError(Status.UNAVAILABLE, "the node is starting")
             if path.startswith("/emissions") and self.state.faults.lasts("unimplemented", self._now()):
                 raise GRPCError(Status.UNIMPLEMENTED, "unknown service emissions.v10.QueryService")
             answer = method(request)

@@ -86,7 +86,9 @@ class ChainWeb:
         self._on_fault(fault)
         return web.json_response({"scripted": asdict(fault)})
 
-    async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if self.state.faults.lasts("restart", self._now()):
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(heartbeat=20)
         await socket.prepare(request)
         client = Client(socket)
