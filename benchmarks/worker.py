@@ -163,15 +163,13 @@ def report(arguments: argparse.Namespace, topics: tuple[int, ...], ledger: dict[
                 silent += 1
     codes = Counter(entry["code"] for entry in ledger["refused"])
     waits.sort()
-    print(
-        f"{len(topics)} topics, one wallet, {arguments.block_seconds} s a block, windows of {WINDOW_BLOCKS} blocks, {arguments.kills} kills"
-    )
+    windows = f"windows of {WINDOW_BLOCKS} blocks of {arguments.block_seconds} s"
+    print(f"{len(topics)} topics, one wallet, {windows}, {arguments.kills} kills")
     print(f"accepted            {accepted} of {wanted}; answered twice {twice}")
     unnamed = "while the worker was dead" if arguments.kills else "without a name"
     print(f"not accepted        {dict(missed) or 'none'}; {unnamed} {silent}")
-    print(
-        f"opening to in block p50 {statistics.median(waits):.2f} s, p99 {waits[int(len(waits) * 0.99) - 1]:.2f} s, max {waits[-1]:.2f} s"
-    )
+    high = waits[int(len(waits) * 0.99) - 1]
+    print(f"opening to in block p50 {statistics.median(waits):.2f} s, p99 {high:.2f} s, max {waits[-1]:.2f} s")
     print(f"soonest possible    {arguments.block_seconds:.2f} s, the next block")
     print(f"refused on the way  {dict(codes) or 'nothing'} (code: count)")
 
