@@ -4,4 +4,5 @@
 set -eu
 python=${1:-python3}
 index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
-exec "$python" -m pip install --quiet --retries 1 --timeout 60 --constraint requirements.txt --extra-index-url "$index" torch
+# Without its dependencies, which are ordinary packages and come from where all others come from.
+exec "$python" -m pip install --quiet --no-deps --retries 1 --timeout 60 --constraint requirements.txt --extra-index-url "$index" torch

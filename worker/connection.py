@@ -27,8 +27,10 @@ class Pauses:
     api: float = 300.0
     wrong_chain: float = 60.0
     topic: float = 600.0
+    again: float = 10.0
     check: float = 24 * 3600.0
     watch: float = 5.0
+    rehearsal: float = 240.0
 
 
 class Connection:
@@ -45,6 +47,7 @@ class Connection:
     ) -> None:
         self.problem: ChainError | None = ChainUnreachableError("the chain was not reached yet")
         self.last_problem: ChainError | None = None
+        self._suspected: ChainError | None = None
         self._chain = chain
         self._blocks = blocks
         self._metrics = metrics
@@ -94,18 +97,20 @@ class Connection:
         while True:
             # The pace is needed soon; later a look now and then is enough.
             await asyncio.sleep(self._pauses.watch if self._blocks.known_pace else 0.5)
+            if isinstance(self._suspected, ChainApiError):
+                raise self._suspected
             height, time = await self._chain.block()
             self._blocks.saw_header(height, time)
             self._metrics.height.set(height)
 
     def suspect(self, error: ChainError) -> None:
-        """A query failed: note why, so that a window which fails with it can say so."""
-        self.last_problem = error
+        """A query failed: note why, so that a window which is missed for it can say so, and look closer."""
+        self.last_problem = self._suspected = error
 
     def _came_back(self) -> None:
         if self.last_problem is not None or self.problem is not None:
             log.info("the chain is there", node=self._chain.url, block=self._blocks.height)
-        self.problem = None
+        self.problem = self._suspected = None
         self._open.set()
 
     def _lost(self, error: ChainError) -> None:

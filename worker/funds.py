@@ -25,7 +25,6 @@ FAUCET_CHAIN: Final = "allora-testnet-1"
 FAUCET_SECONDS: Final = 15.0
 FIRST_PAUSE: Final = 60.0
 LONGEST_PAUSE: Final = 6 * 3600.0
-UALLO_PER_ALLO: Final = 10**18
 
 
 class Faucet:
@@ -86,7 +85,7 @@ class Funds:
         self._sender = sender
         self._metrics = metrics
         self._faucet = Faucet(faucet_url, api_key) if faucet_url and api_key else None
-        self._was_low = False
+        self._was_low: bool | None = None
 
     async def run(self) -> None:
         """Look until cancelled."""

@@ -83,10 +83,6 @@ class Sender:
         self._account = 0
         self._sequence: int | None = None
 
-    def forget_sequence(self) -> None:
-        """Read it from the chain before the next transaction, as after a change of nodes."""
-        self._sequence = None
-
     async def send(
         self, topic: int, message: Message, last_block: int, nonce: int | None = None, on_sent: Callable[[], None] | None = None
     ) -> Receipt:

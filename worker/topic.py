@@ -19,7 +19,9 @@ from node.errors import (
     ChainUnreachableError,
     InactiveTopicError,
     NotWhitelistedError,
+    SubmissionError,
     TopicError,
+    TransactionLostError,
     WindowClosedError,
 )
 from node.topics import Topic
@@ -44,7 +46,9 @@ REMEMBERED: Final = 200
 LAST_BLOCKS: Final = 1.3
 """A transaction must leave this many blocks before the window's end to be in its last one."""
 
-REHEARSAL_SECONDS: Final = 60.0
+SAFE_BLOCKS: Final = 8
+"""Enough to lose a transaction, to notice it and to send twice more; until then waiting makes the answer fresher."""
+
 ENDING_SECONDS: Final = 3.0
 
 
@@ -108,7 +112,7 @@ class TopicWorker:
 
     def _patience(self) -> float | None:
         """How long to wait for a lost chain before rehearsing without it."""
-        return REHEARSAL_SECONDS / 4 if self._tools.sender is None else None
+        return self._tools.pauses.rehearsal / 4 if self._tools.sender is None else None
 
     async def _end(self) -> None:
         for task in self._answers - self._sending:
@@ -129,13 +133,16 @@ class TopicWorker:
             log.warning("dry run without the chain", topic=self.topic.id, error=error)
         else:
             log.info("dry run without the chain, would be submitted", topic=self.topic.id, value=value)
-        await self._tools.connection.opened(min(epoch, 5 * REHEARSAL_SECONDS))
+        await self._tools.connection.opened(min(epoch, self._tools.pauses.rehearsal))
 
     # --- is the topic what we think it is ------------------------------------------------------------------------------------
 
     async def _check_when_due(self) -> None:
         now = asyncio.get_running_loop().time()
-        due = self._checked + (self._tools.pauses.topic if self.problem else self._tools.pauses.check)
+        pauses = self._tools.pauses
+        # A topic's trouble lasts; a registration that went wrong is tried again soon.
+        pause = pauses.topic if isinstance(self.problem, TopicError) else pauses.again if self.problem else pauses.check
+        due = self._checked + pause
         if self._found is not None and now < due and not isinstance(self.problem, ChainUnreachableError):
             return
         try:
@@ -177,8 +184,15 @@ class TopicWorker:
                 f"topic {number} does not admit the wallet {sender.address}", hint="Ask the topic's creator to whitelist it."
             )
         if not await chain.is_registered(number, sender.address):
-            receipt = await sender.send(number, await composer.registration(number), 0)
-            log.info("registered", topic=number, transaction=receipt.hash)
+            await self._register(sender, composer)
+
+    async def _register(self, sender: Sender, composer: Composer) -> None:
+        try:
+            receipt = await sender.send(self.topic.id, await composer.registration(self.topic.id), 0)
+        except (AlreadySubmittedError, TransactionLostError, WindowClosedError) as error:
+            # There is no window here that these could be about.
+            raise SubmissionError(f"not registered yet: {error.message}") from None
+        log.info("registered", topic=self.topic.id, transaction=receipt.hash)
 
     # --- windows -------------------------------------------------------------------------------------------------------------
 
@@ -267,6 +281,9 @@ class TopicWorker:
         deadline = blocks.time_of(window.end) - LAST_BLOCKS * blocks.seconds
         if deadline <= asyncio.get_running_loop().time():
             raise WindowClosedError("the window was about to close when it was found")
+        if blocks.known_pace:
+            late = blocks.time_of(window.end) - SAFE_BLOCKS * blocks.seconds
+            await asyncio.sleep(max(0.0, late - asyncio.get_running_loop().time()))
         pause = min(2.0, max(0.1, (window.end - window.nonce) * blocks.seconds / 20))
         value = await self._tools.inference.ask(self.topic.endpoint, window.nonce, deadline, pause)
         check_plausible(self.topic, value, last=self._last_value, network=self._network_value)

@@ -28,7 +28,7 @@ from worker.connection import Pauses
 from worker.service import Worker
 
 PRICES = {"BTC": "73984.23", "ETH": "2535.91", "SOL": "151.2", "BNB": "611.5", "ARB": "0.51"}
-SOON = Pauses(api=0.5, wrong_chain=0.5, topic=0.5, check=3600.0, watch=0.5)
+SOON = Pauses(api=0.5, wrong_chain=0.5, topic=0.5, again=0.3, check=3600.0, watch=0.5, rehearsal=2.0)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 40.0) -> Any:

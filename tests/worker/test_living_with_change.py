@@ -39,6 +39,16 @@ def test_every_fault_of_a_transaction_is_overcome_or_named_and_the_other_topic_g
     chain.assert_nothing_twice()
 
 
+def test_a_registration_that_is_refused_is_tried_again_and_named_as_what_it_is(
+    run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
+) -> None:
+    chain = run_chain(1)
+    chain.script("already_78", count=3)
+    worker = run_worker(chain, 1)
+    chain.wait_for(1)
+    assert set(worker.outcomes(1)) <= {"accepted", "submission_refused", "window_closed"}
+
+
 def test_a_node_that_restarts_is_waited_for_and_windows_missed_meanwhile_are_named(
     run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
 ) -> None:

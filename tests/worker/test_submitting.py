@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -37,6 +38,28 @@ def test_a_dry_run_needs_no_wallet_and_sends_nothing(run_chain: RunChain, run_wo
     worker = run_worker(chain, 1, submitTx=False, mnemonicFile="/nowhere")
     worker.wait_for(1, "dry_run")
     assert chain.state.accounts == {}
+
+
+def test_a_dry_run_without_a_chain_still_shows_that_there_is_an_answer(tmp_path: Path, inference: HTTPServer) -> None:
+    nowhere = {
+        "CHAIN_GRPC_URL": "grpc+http://127.0.0.1:1",
+        "CHAIN_WEBSOCKET_URL": "ws://127.0.0.1:1/websocket",
+        "CHAIN_ID": "localnet",
+    }
+    worker = RunningWorker(tmp_path, nowhere, inference.url_for("").rstrip("/"), 1, submitTx=False)
+    worker.start()
+    try:
+        wait_until(lambda: inference.log)
+        assert "cannot be reached" in worker.worker.checks()[0].detail
+    finally:
+        worker.stop()
+
+
+def test_the_answer_is_fetched_late_in_the_window(run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer) -> None:
+    chain = run_chain(1, block_seconds=0.2)
+    run_worker(chain, 1)
+    late = [entry.height - entry.nonce for entry in chain.wait_for(1, 4)][1:]
+    assert all(3 <= blocks <= 8 for blocks in late)
 
 
 def test_editing_the_config_adds_and_removes_topics_and_leaves_the_others_alone(

@@ -4,7 +4,7 @@ Chain, inference and worker are processes of their own, as in the demo. The chai
 one right after the other, so the wallet has twenty transactions to send in each twelve blocks. The yardstick is the chain's own: an
 answer cannot be in a block sooner than one block after its window opened. With --fault-share random faults befall transactions.
 
-    python benchmarks/worker.py [--block-seconds 0.25] [--windows 50] [--topics 20] [--fault-share 0.0] [--kills 0]
+    python benchmarks/submitting.py [--block-seconds 0.25] [--windows 50] [--topics 20] [--fault-share 0.0] [--kills 0]
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from mnemonic import Mnemonic
+
+from worker.topic import SAFE_BLOCKS
 
 ROOT = Path(__file__).parents[1]
 TOPICS = (1, 3, 8, 9, 13, 14, 18, 37, 38, 41, 42, 58, 61, 62, 63, 64, 69, 72, 73, 77, 79, 80, 83, 84)
@@ -164,13 +166,14 @@ def report(arguments: argparse.Namespace, topics: tuple[int, ...], ledger: dict[
     codes = Counter(entry["code"] for entry in ledger["refused"])
     waits.sort()
     windows = f"windows of {WINDOW_BLOCKS} blocks of {arguments.block_seconds} s"
-    print(f"{len(topics)} topics, one wallet, {windows}, {arguments.kills} kills")
+    print(f"{len(topics)} topics, one wallet, {windows}, faults on {arguments.fault_share:.0%}, {arguments.kills} kills")
     print(f"accepted            {accepted} of {wanted}; answered twice {twice}")
     unnamed = "while the worker was dead" if arguments.kills else "without a name"
     print(f"not accepted        {dict(missed) or 'none'}; {unnamed} {silent}")
     high = waits[int(len(waits) * 0.99) - 1]
     print(f"opening to in block p50 {statistics.median(waits):.2f} s, p99 {high:.2f} s, max {waits[-1]:.2f} s")
-    print(f"soonest possible    {arguments.block_seconds:.2f} s, the next block")
+    waited = max(0, WINDOW_BLOCKS - SAFE_BLOCKS) * arguments.block_seconds
+    print(f"soonest possible    {arguments.block_seconds:.2f} s; the worker waits {waited:.2f} s on purpose, for a fresher answer")
     print(f"refused on the way  {dict(codes) or 'nothing'} (code: count)")
 
 
