@@ -29,7 +29,7 @@ from typing import Any
 
 from mnemonic import Mnemonic
 
-from worker.topic import SAFE_BLOCKS
+from worker.topic import SAFE_BLOCKS, SAFE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 TOPICS = (1, 3, 8, 9, 13, 14, 18, 37, 38, 41, 42, 58, 61, 62, 63, 64, 69, 72, 73, 77, 79, 80, 83, 84)
@@ -172,7 +172,8 @@ def report(arguments: argparse.Namespace, topics: tuple[int, ...], ledger: dict[
     print(f"not accepted        {dict(missed) or 'none'}; {unnamed} {silent}")
     high = waits[int(len(waits) * 0.99) - 1]
     print(f"opening to in block p50 {statistics.median(waits):.2f} s, p99 {high:.2f} s, max {waits[-1]:.2f} s")
-    waited = max(0, WINDOW_BLOCKS - SAFE_BLOCKS) * arguments.block_seconds
+    safe = max(SAFE_BLOCKS * arguments.block_seconds, SAFE_SECONDS)
+    waited = max(0.0, WINDOW_BLOCKS * arguments.block_seconds - safe)
     print(f"soonest possible    {arguments.block_seconds:.2f} s; the worker waits {waited:.2f} s on purpose, for a fresher answer")
     print(f"refused on the way  {dict(codes) or 'nothing'} (code: count)")
 

@@ -49,6 +49,9 @@ LAST_BLOCKS: Final = 1.3
 SAFE_BLOCKS: Final = 8
 """Enough to lose a transaction, to notice it and to send twice more; until then waiting makes the answer fresher."""
 
+SAFE_SECONDS: Final = 4.0
+"""The same in time, for chains so quick that a busy machine would miss a window by a hiccup."""
+
 ENDING_SECONDS: Final = 3.0
 
 
@@ -282,7 +285,7 @@ class TopicWorker:
         if deadline <= asyncio.get_running_loop().time():
             raise WindowClosedError("the window was about to close when it was found")
         if blocks.known_pace:
-            late = blocks.time_of(window.end) - SAFE_BLOCKS * blocks.seconds
+            late = blocks.time_of(window.end) - max(SAFE_BLOCKS * blocks.seconds, SAFE_SECONDS)
             await asyncio.sleep(max(0.0, late - asyncio.get_running_loop().time()))
         pause = min(2.0, max(0.1, (window.end - window.nonce) * blocks.seconds / 20))
         value = await self._tools.inference.ask(self.topic.endpoint, window.nonce, deadline, pause)

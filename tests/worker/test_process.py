@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from pytest_httpserver import HTTPServer
 
 from tests.updater.test_process import free_port
@@ -79,8 +79,7 @@ def test_no_secret_is_in_a_log_a_metric_a_health_check_or_the_process_list(
         chain.wait_for(1)
         seen = node.log.read_text()
         for path in ("/metrics", "/health/live", "/health/ready"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{node.port}{path}", timeout=5) as response:
-                seen += response.read().decode()
+            seen += requests.get(f"http://127.0.0.1:{node.port}{path}", timeout=5).text  # ready or not, no secret
         for file in ("cmdline", "environ"):
             seen += Path(f"/proc/{running.pid}/{file}").read_bytes().decode(errors="replace")
         running.send_signal(signal.SIGTERM)

@@ -56,9 +56,9 @@ def test_a_dry_run_without_a_chain_still_shows_that_there_is_an_answer(tmp_path:
 
 
 def test_the_answer_is_fetched_late_in_the_window(run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer) -> None:
-    chain = run_chain(1, block_seconds=0.2)
+    chain = run_chain(1, block_seconds=0.5)
     run_worker(chain, 1)
-    late = [entry.height - entry.nonce for entry in chain.wait_for(1, 4)][1:]
+    late = [entry.height - entry.nonce for entry in chain.wait_for(1, 3)][1:]
     assert all(3 <= blocks <= 8 for blocks in late)
 
 
