@@ -1,0 +1,108 @@
+"""How good the answers given were, by the judge of backtests: what stands in the ledger, beside what came of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from forecasting.evaluation import Scores, Walk
+from forecasting.ledger import EDGES, Ledger
+from node.durations import DAY_MS
+from node.topics import Cell, Topic
+
+SHOWN_MS: Final = 7 * DAY_MS
+SHOWN_HORIZONS: Final = 30
+ROLLING_MS: Final = DAY_MS
+ROLLING_HORIZONS: Final = 10
+MOST_POINTS: Final = 200
+"""Of a rolling series: as many as a small plot can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollingSkill:
+    """Skill of the answers made up to the bar that opened at `time_ms`, over `rolling_ms` of them."""
+
+    time_ms: int
+    skill: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveScore:
+    """A topic's answers as they turned out: all together where `version` is None, else those of one version.
+
+    `first_ms` and `last_ms` are the open times of the bars that the oldest and the newest of them were made from.
+    """
+
+    topic_id: int
+    version: str | None
+    first_ms: int
+    last_ms: int
+    scores: Scores
+    rolling: tuple[RollingSkill, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, with the rolling series as pairs of time and skill."""
+        return {
+            "version": self.version,
+            "first_ms": self.first_ms,
+            "last_ms": self.last_ms,
+            **self.scores.to_dict(),
+            "rolling": [[point.time_ms, point.skill] for point in self.rolling],
+        }
+
+
+def shown_ms(cell: Cell) -> int:
+    """How far back live scores are shown: a week, or more where a week holds too few horizons."""
+    return max(SHOWN_MS, SHOWN_HORIZONS * cell.horizon.ms)
+
+
+def rolling_ms(cell: Cell) -> int:
+    """What each point of a rolling series looks back on: a day, or more where a day holds too few horizons."""
+    return max(ROLLING_MS, ROLLING_HORIZONS * cell.horizon.ms)
+
+
+def live_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> list[LiveScore]:
+    """Scores of a topic's answers with since_ms <= made_from <= until_ms: first all together, then each version, newest first.
+
+    Empty where no truth is known yet.
+    """
+    judged = ledger.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    if judged.empty:
+        return []
+    versions = judged.drop_duplicates("version", keep="last")["version"].tolist()[::-1]
+    return [_score(topic, None, judged), *(_score(topic, name, judged[judged["version"] == name]) for name in versions)]
+
+
+def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
+    """What `Ledger.judged` found, as the judge takes it."""
+    columns = {name: judged[name].to_numpy() for name in ("truth", "forecast", "baseline", "scale")}
+    edges = judged[list(EDGES)]
+    return Walk(
+        times=judged["made_from"].to_numpy(),
+        **columns,
+        steps=cell.steps,
+        target=cell.target,
+        bounds=None if edges.isna().to_numpy().any() else edges.to_numpy(),
+    )
+
+
+def _score(topic: Topic, version: str | None, judged: pd.DataFrame) -> LiveScore:
+    walk = walk_of(topic.cell, judged)
+    first, last = int(walk.times[0]), int(walk.times[-1])
+    return LiveScore(topic.id, version, first, last, walk.score(topic.loss), _rolling(topic, walk))
+
+
+def _rolling(topic: Topic, walk: Walk) -> tuple[RollingSkill, ...]:
+    """From the first horizon on; thinned from the newest back, so that the newest is always there."""
+    times = pd.to_datetime(walk.times, unit="ms", utc=True)
+    own, of_baseline = (
+        pd.Series(losses, times).rolling(pd.Timedelta(milliseconds=rolling_ms(topic.cell)), min_periods=topic.cell.steps).sum()
+        for losses in walk.losses(topic.loss)
+    )
+    skill = (1 - own / of_baseline.where(of_baseline > 0)).to_numpy()
+    every = math.ceil(len(skill) / MOST_POINTS)
+    places = range((len(skill) - 1) % every, len(skill), every)
+    return tuple(RollingSkill(int(walk.times[place]), float(skill[place])) for place in places if not math.isnan(skill[place]))
