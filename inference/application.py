@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from flask import Flask, Response, g, request
 
 from inference import paths, routes
+from inference.dashboard.market_view import market_view
+from inference.dashboard.page import page
 from inference.error_answers import register_error_answers
+from inference.headers import register_headers
 from inference.metrics import InferenceMetrics, TopicCollector
 from inference.model_listing import ModelListing
 from inference.snapshot import Board
+from inference.watcher import MarketData
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.durations import SECOND_MS
@@ -21,8 +25,10 @@ PATHS = (
     ("/inference/<token>", "the forecast of the token's first topic: a bare decimal"),
     ("/inference/<token>?topic=<id>", "the forecast of that topic"),
     ("/forecast/<token>?topic=<id>&steps=<n>", "the way to the horizon in n steps, with intervals; JSON"),
+    ("/candles/<token>?topic=<id>&bars=<n>", "the newest n candles that topic's model reads; JSON"),
     ("/topics", "every topic: its answer, its model, or why there is none"),
     ("/models", "every model: its champion, its history, and the reasons"),
+    ("/updater", "what the updater is doing, topic by topic"),
     ("/health/live", "whether the process works"),
     ("/health/ready", "whether every topic has a fresh answer, and which has not"),
     ("/metrics", "for Prometheus"),
@@ -37,8 +43,9 @@ def create_app(
     metrics: InferenceMetrics,
     alive: Callable[[], bool] = lambda: True,
     hung_for_ms: Callable[[], int | None] = lambda: None,
+    data: Callable[[], MarketData | None] = lambda: None,
 ) -> Flask:
-    """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is."""
+    """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is, `data` what it reads."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     metrics.registry.register(TopicCollector(board, clock))
@@ -50,8 +57,10 @@ def create_app(
     app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
     app.register_blueprint(routes.health(checks, alive, metrics.registry))
-    app.register_blueprint(routes.index(PATHS))
+    app.register_blueprint(market_view(board, data))
+    app.register_blueprint(page("".join(f"{path:<42}{meaning}\n" for path, meaning in PATHS)))
     register_error_answers(app)
+    register_headers(app)
     _count_requests(app, metrics)
     return app
 

@@ -1,13 +1,15 @@
-"""gunicorn's threaded worker with two changes, both held by tests.
+"""gunicorn's threaded worker with three changes, all held by tests.
 
 A slow client cannot hold up the others: a connection waits for its first byte outside the thread pool, a request that takes too
-long to arrive (or whose answer takes too long to be read) is cut off, and goodbyes are said on a thread of their own. And what is
-not HTTP at all gets the node's one form of error instead of a page.
+long to arrive (or whose answer takes too long to be read) is cut off, and goodbyes are said on a thread of their own. The one
+large file there is has more time, but not every thread. And what is not HTTP at all gets the node's one form of error instead of a
+page.
 """
 
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +26,10 @@ from inference.error_answers import error_body
 FIRST_BYTE_SECONDS: Final = 10.0
 LONGEST_REQUEST_SECONDS: Final = 2.0
 """A request is a few hundred bytes, and its answer fits the socket's buffer."""
+LARGE_FILES: Final = "/dashboard/plotly-"
+LONGEST_LARGE_FILE_SECONDS: Final = 60.0
+"""More than a megabyte that does not fit: a phone needs a while for it. It may keep two threads waiting, but never all of them."""
+LARGE_FILES_AT_ONCE: Final = 2
 
 
 class HttpWorker(ThreadWorker):  # type: ignore[misc]
@@ -33,6 +39,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self._deadlines: dict[TConn, float] = {}
         self._closing: ThreadPoolExecutor | None = None
+        self._large_files = threading.BoundedSemaphore(LARGE_FILES_AT_ONCE)
 
     def init_process(self) -> None:
         self._closing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
@@ -52,6 +59,20 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         """Read one request and answer it, on a thread of the pool."""
         self._deadlines[conn] = time.monotonic() + LONGEST_REQUEST_SECONDS
         return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request that has arrived; a large file is given more time, if not too many are under way."""
+        if not req.path.startswith(LARGE_FILES):
+            return super().handle_request(req, conn)
+        if not self._large_files.acquire(blocking=False):
+            body = error_body("busy", "others are being sent this file", "Ask again in a second.")
+            _send(conn.sock, "503 Service Unavailable", body, "Retry-After: 1\r\n")
+            return False
+        try:
+            self._deadlines[conn] = time.monotonic() + LONGEST_LARGE_FILE_SECONDS
+            return super().handle_request(req, conn)
+        finally:
+            self._large_files.release()
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep the connection for its next request, or say goodbye, which may take as long as the client likes."""
@@ -75,15 +96,17 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that never reached the application."""
         if isinstance(exc, ParseException):
-            status, reason = 400, "Bad Request"
+            status = "400 Bad Request"
             body = error_body("bad_request", "this is not a request that HTTP knows", "GET / lists the routes.")
         else:
             self.log.exception("request failed")
-            status, reason = 500, "Internal Server Error"
+            status = "500 Internal Server Error"
             body = error_body("internal_error", "this should not have happened", "The log of inference says more.")
-        head = (
-            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
         with suppress(OSError):
-            util.write_nonblock(client, head.encode() + body)
+            _send(client, status, body)
+
+
+def _send(client: socket.socket, status: str, body: bytes, more: str = "") -> None:
+    """An answer that the application has no part in."""
+    head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    util.write_nonblock(client, head.encode() + body)

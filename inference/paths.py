@@ -11,10 +11,11 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 
 from forecasting.prediction import PathStep
+from inference.parameters import whole_number
 from inference.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, Board, Outlook, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
-from node.errors import BadParameterError, NotReadyError
+from node.errors import NotReadyError
 
 USUAL_STEPS: Final = 12
 MOST_STEPS: Final = 288
@@ -28,24 +29,13 @@ def paths(board: Board, clock: Clock) -> Blueprint:
     @routes.get("/forecast/<token>")
     def forecast(token: str) -> Response:
         state = board.current.find(token, request.args.get("topic")).state
-        steps = _steps(request.args.get("steps"))
+        steps = whole_number("steps", request.args.get("steps"), usual=USUAL_STEPS, most=MOST_STEPS)
         refusal = state.refusal(clock.now_ms())
         if refusal is not None:
             raise refusal
         return jsonify(_show(state, steps))
 
     return routes
-
-
-def _steps(text: str | None) -> int:
-    """How many steps a request wants; BadParameterError unless it is a whole number within bounds."""
-    if text is None:
-        return USUAL_STEPS
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MOST_STEPS):
-        raise BadParameterError(
-            f"steps={text[:20]!r} is not a whole number from 1 to {MOST_STEPS}", hint=f"Usual is {USUAL_STEPS}."
-        )
-    return int(text)
 
 
 def _ahead(state: TopicState) -> tuple[Answer, Outlook]:

@@ -51,7 +51,7 @@ def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
 
 def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
     """One topic as /topics shows it."""
-    topic, cell, refusal = state.topic, state.topic.cell, state.refusal(now_ms)
+    topic, cell, refusal, overdue = state.topic, state.topic.cell, state.refusal(now_ms), state.overdue_since(now_ms)
     answer = state.outcome if isinstance(state.outcome, Answer) else None
     return {
         "topic_id": topic.id,
@@ -64,6 +64,7 @@ def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
         "ready": refusal is None,
         "reason": refusal.message if refusal else "",
         "hint": refusal.hint if refusal else "",
+        "overdue_since": utc_text(overdue) if overdue is not None else None,
         "answer": answer.body.decode("ascii") if answer and refusal is None else None,
         "made_from": utc_text(answer.made_from) if answer else None,
         "age_seconds": (now_ms - answer.made_from - cell.interval.ms) / SECOND_MS if answer else None,
@@ -90,17 +91,5 @@ def health(checks: Callable[[], Sequence[Check]], alive: Callable[[], bool], reg
     @routes.get(METRICS_PATH)
     def metrics() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-    return routes
-
-
-def index(paths: Sequence[tuple[str, str]]) -> Blueprint:
-    """GET /: what there is."""
-    routes = Blueprint("index", __name__)
-    text = "".join(f"{path:<42}{meaning}\n" for path, meaning in paths)
-
-    @routes.get("/")
-    def home() -> Response:
-        return Response(text, content_type="text/plain; charset=utf-8")
 
     return routes

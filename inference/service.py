@@ -49,6 +49,7 @@ class InferenceService:
             metrics=self._metrics,
             alive=lambda: self._watcher.alive,
             hung_for_ms=self._watcher.hung_for_ms,
+            data=lambda: self._watcher.data,
         )
 
     def stop(self) -> None:

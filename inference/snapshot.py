@@ -91,6 +91,12 @@ class TopicState:
         """From here on some candle is overdue for too long."""
         return min(source.next_close_ms for source in self.sources) + self.stale_after.ms
 
+    def overdue_since(self, now_ms: int) -> int | None:
+        """When the candle should have been there whose absence keeps the answer from being served; None if it is not that."""
+        if isinstance(self.outcome, Problem) or now_ms <= self.expires_ms:
+            return None
+        return min(source.next_close_ms for source in self.sources)
+
     def refusal(self, now_ms: int) -> NotReadyError | None:
         """Why no number may be served at `now_ms`; None if one may."""
         if isinstance(self.outcome, Problem):

@@ -87,6 +87,11 @@ class Watcher:
         """False once the thread has ended, which only stopping does."""
         return self._thread.ident is None or self._thread.is_alive()
 
+    @property
+    def data(self) -> MarketData | None:
+        """The database; None until it could be opened."""
+        return self._data
+
     def hung_for_ms(self) -> int | None:
         """How long no look has succeeded, if that is too long."""
         silent = self._clock.now_ms() - self._looked_ms

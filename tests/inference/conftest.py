@@ -83,6 +83,7 @@ class Node:
             metrics=self.metrics,
             alive=lambda: self.watcher.alive,
             hung_for_ms=self.watcher.hung_for_ms,
+            data=lambda: self.watcher.data,
         )
         self.client: FlaskClient = app.test_client()
 

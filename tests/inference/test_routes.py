@@ -35,6 +35,7 @@ def test_topics_shows_each_topic_with_its_answer_and_model(node: Node) -> None:
         "ready": True,
         "reason": "",
         "hint": "",
+        "overdue_since": None,
         "answer": "64000.5",
         "made_from": "2025-06-15T15:59:00Z",
         "age_seconds": 20.0,
@@ -57,6 +58,7 @@ def test_a_stale_topic_shows_no_answer_but_why(node: Node) -> None:
     assert first["answer"] is None
     assert "overdue" in first["reason"]
     assert first["age_seconds"] == 620.0
+    assert first["overdue_since"] == "2025-06-15T16:01:00Z"
 
 
 def test_models_shows_the_champion_its_history_and_the_reasons(node: Node) -> None:

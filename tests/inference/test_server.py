@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from inference.dashboard.library import Library
+from inference.http_worker import LONGEST_REQUEST_SECONDS
 from node.clock import SystemClock
 from tests.inference.conftest import BTC_10M, Node
 
@@ -255,3 +257,29 @@ def test_clients_that_never_finish_their_request_are_cut_off(shared_server: Serv
     for client in half:
         assert client.recv(1024) == b""
         client.close()
+
+
+def test_slow_readers_of_the_large_file_are_given_time_but_not_every_thread(shared_server: Server) -> None:
+    request = f"GET /dashboard/plotly-{Library().version}.min.js HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n".encode()
+    slow = []
+    try:
+        for _ in range(2):
+            reader = socket.socket()
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(10)
+            reader.connect(("127.0.0.1", shared_server.port))
+            reader.sendall(request)
+            assert reader.recv(12) == b"HTTP/1.1 200"
+            slow.append(reader)
+        status, body = shared_server.get(request.decode().split()[1])
+        assert (status, json.loads(body)["error"]["code"]) == (503, "busy")
+        time.sleep(LONGEST_REQUEST_SECONDS + 1.5)
+        assert shared_server.get("/inference/BTC")[0] == 200
+        received = 0
+        while part := slow[0].recv(1 << 20):
+            received += len(part)
+        assert received > Library().path.stat().st_size
+    finally:
+        for reader in slow:
+            reader.close()
+    shared_server.wait_for(lambda: shared_server.get(request.decode().split()[1])[0] == 200)

@@ -1,0 +1,136 @@
+// The page's one thread: what is picked, what is known, who asks for it, and who shows it.
+
+import { connection, Feed, nodeTime } from "./feed.js";
+import { byId, say } from "./elements.js";
+import { showForecast } from "./forecast.js";
+import { headline, showHeadline } from "./headline.js";
+import { showModels } from "./models.js";
+import { showPicker, showTopics } from "./topics.js";
+import { showUpdater } from "./updater.js";
+import { age } from "./words.js";
+
+const choice = readChoice();
+const known = { topics: null, updater: null, models: null, view: null, path: null };
+
+const topic = () => known.topics?.find((each) => each.topic_id === choice.topic) ?? null;
+const ofTopic = (route, query) => {
+  const picked = topic();
+  return picked && `${route}/${picked.token}?topic=${picked.topic_id}&${query()}`;
+};
+
+const feeds = {
+  topics: new Feed({ address: () => "topics", every: 3_000, deliver: takeTopics }),
+  updater: new Feed({ address: () => "updater", every: 5_000, deliver: (updater) => learn({ updater }) }),
+  models: new Feed({ address: () => "models", every: 30_000, deliver: takeModels }),
+  view: new Feed({ address: () => ofTopic("candles", () => `bars=${choice.bars}`), every: 10_000, deliver: (view) => learnOfTopic({ view }) }),
+  path: new Feed({
+    // A topic that does not answer has no path either; asking would only be refused.
+    address: () => (topic()?.ready ? ofTopic("forecast", () => `steps=${choice.steps}`) : null),
+    every: 10_000,
+    deliver: (path) => learnOfTopic({ path }),
+    refuse: () => learnOfTopic({ path: null }),
+  }),
+};
+
+/** The topics come first: what else is asked depends on which there are, and on what has changed of the picked one. */
+function takeTopics(topics) {
+  const before = topic();
+  known.topics = topics;
+  if (topic() === null) choice.topic = topics[0]?.topic_id ?? null;
+  const picked = topic();
+  showPicker(topics, choice.topic, pick);
+  showAll();
+  if (picked && (before?.made_from !== picked.made_from || before?.champion !== picked.champion || before?.ready !== picked.ready)) follow();
+}
+
+function takeModels(models) {
+  known.models = models;
+  showModels(models, choice.topic, nodeTime());
+}
+
+function learn(news) {
+  Object.assign(known, news);
+  showAll();
+}
+
+function learnOfTopic(news) {
+  Object.assign(known, news);
+  drawForecast();
+}
+
+function follow() {
+  feeds.view.now();
+  feeds.path.now();
+}
+
+function pick(id) {
+  choice.topic = id;
+  Object.assign(known, { path: null });
+  writeChoice();
+  follow();
+}
+
+function showAll() {
+  const now = nodeTime();
+  showHeadline(headline(known.topics, known.updater, connection, now), connection.failedSince !== null);
+  if (known.topics === null) return;
+  showTopics(known.topics, known.updater, now);
+  if (known.updater) showUpdater(known.updater, known.topics, now);
+}
+
+function drawForecast() {
+  const picked = topic();
+  if (picked === null) return;
+  const view = known.view?.topic_id === picked.topic_id ? known.view : null;
+  const path = known.path?.topic_id === picked.topic_id ? known.path : null;
+  showForecast(picked, known.updater, view, path, nodeTime());
+}
+
+function showHeard() {
+  const { heard } = connection;
+  say(byId("heard"), heard === null ? "" : `Heard from the node ${age(Date.now() - heard)} ago`);
+}
+
+/** What was picked stands in the address, so that it can be kept and passed on. */
+function readChoice() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const number = (name, usual, most) => {
+    const value = Number(said.get(name));
+    return Number.isInteger(value) && value >= 1 && value <= most ? value : usual;
+  };
+  return { topic: number("topic", null, Number.MAX_SAFE_INTEGER), steps: number("steps", 12, 288), bars: number("bars", 50, 1000) };
+}
+
+function writeChoice() {
+  history.replaceState(null, "", `#${new URLSearchParams({ topic: choice.topic, steps: choice.steps, bars: choice.bars })}`);
+}
+
+function listen() {
+  const [steps, bars] = [byId("steps"), byId("bars")];
+  steps.value = choice.steps;
+  bars.value = choice.bars;
+  steps.addEventListener("input", () => {
+    if (!steps.value || !steps.checkValidity()) return;
+    choice.steps = Number(steps.value);
+    writeChoice();
+    feeds.path.now();
+  });
+  bars.addEventListener("change", () => {
+    choice.bars = Number(bars.value);
+    writeChoice();
+    feeds.view.now();
+  });
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("try-again").addEventListener("click", () => Object.values(feeds).forEach((feed) => feed.now()));
+  document.addEventListener("theme", drawForecast);
+  document.addEventListener("connection", () => {
+    showAll();
+    showHeard();
+  });
+  setInterval(showHeard, 1_000);
+}
+
+listen();
+feeds.topics.now();
+feeds.updater.now();
+feeds.models.now();

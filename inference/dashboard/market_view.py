@@ -1,0 +1,91 @@
+"""What the page reads beside the lists: candles with what they mean for a topic, and how far the updater has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from flask import Blueprint, Response, jsonify, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from forecasting.bars import Floats, runs_of
+from forecasting.signature import DEFAULT_ESTIMATOR
+from forecasting.targets import ESTIMATORS
+from inference.parameters import whole_number
+from inference.paths import utc_text
+from inference.snapshot import Answer, Board, TopicState
+from inference.waiting import UPDATER
+from inference.watcher import MarketData
+from node.errors import NotReadyError
+from node.topics import Target
+
+USUAL_BARS: Final = 50
+MOST_BARS: Final = 1000
+PRICES: Final = ("open", "high", "low", "close")
+OpenData = Callable[[], MarketData | None]
+
+
+def market_view(board: Board, data: OpenData) -> Blueprint:
+    """GET /candles/<token> and /updater."""
+    routes = Blueprint("market_view", __name__)
+
+    @routes.get("/candles/<token>", endpoint="candles")
+    def show_candles(token: str) -> Response:
+        state = board.current.find(token, request.args.get("topic")).state
+        bars = whole_number("bars", request.args.get("bars"), usual=USUAL_BARS, most=MOST_BARS)
+        try:
+            return jsonify(_show(state, bars, _opened(data)))
+        except SQLAlchemyError as error:
+            raise _unreadable() from error
+
+    @routes.get("/updater", endpoint="updater")
+    def show_updater() -> Response:
+        try:
+            heartbeat = _opened(data).heartbeats.last(UPDATER)
+        except SQLAlchemyError as error:
+            raise _unreadable() from error
+        if heartbeat is None:
+            return jsonify(heard=None, state="never heard of", topics={})
+        return jsonify({"heard": utc_text(heartbeat.at_ms)} | heartbeat.body)
+
+    return routes
+
+
+def _opened(data: OpenData) -> MarketData:
+    opened = data()
+    if opened is None:
+        raise _unreadable()
+    return opened
+
+
+def _unreadable() -> NotReadyError:
+    return NotReadyError("the database cannot be read", retry_after=5, hint="The log of inference says why.")
+
+
+def _show(state: TopicState, count: int, data: MarketData) -> dict[str, Any]:
+    cell = state.topic.cell
+    candles = data.candles.last(cell.symbol, cell.interval, count + cell.steps + 1)
+    shown = candles.iloc[-count:]
+    return {
+        "topic_id": state.topic.id,
+        "token": cell.token,
+        "symbol": cell.symbol,
+        "target": cell.target.value,
+        "horizon": str(cell.horizon),
+        "horizon_ms": cell.horizon.ms,
+        "interval": cell.interval.value,
+        "interval_ms": cell.interval.ms,
+        "candles": {"open_time": shown["open_time"].tolist()} | {name: shown[name].tolist() for name in PRICES},
+        "volatility": _volatility(state, candles)[-count:] if cell.target is Target.VOLATILITY else None,
+    }
+
+
+def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
+    """What a topic of volatility measures, over the horizon up to each candle's close; None where a hole is in the way."""
+    outlook = state.outcome.outlook if isinstance(state.outcome, Answer) else None
+    estimate = ESTIMATORS[outlook.signature.estimator if outlook else DEFAULT_ESTIMATOR]
+    parts: list[Floats] = [estimate(run.bars, state.topic.cell.steps) for run in runs_of(candles, state.topic.cell.interval)]
+    measured = np.concatenate(parts) if parts else np.empty(0)
+    return [None if np.isnan(value) else float(value) for value in measured]

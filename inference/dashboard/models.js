@@ -1,0 +1,73 @@
+// Every model with its versions: a line of descent on the left, what became of each on the right.
+
+import { badge, byId, make } from "./elements.js";
+import { age, clock, percent, shortVersion, skillText, targetName } from "./words.js";
+
+/** All models; the picked topic's stands open. */
+export const showModels = (models, picked, now) => {
+  const place = byId("model-list");
+  const open = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.model));
+  const first = place.childElementCount === 0;
+  place.replaceChildren(...models.map((model) => entry(model, first ? model.topics.includes(picked) : open.has(model.model), now)));
+};
+
+const entry = (model, open, now) => {
+  const champion = model.history.find((version) => version.version === model.champion);
+  return make("details", { class: "card model", open, "data-model": model.model },
+    make("summary", {},
+      make("span", { class: "model-name" }, `${model.token} ${targetName(model.target)} ${model.horizon}`),
+      make("span", { class: "aside" }, summary(model, champion, now))),
+    model.history.length === 0
+      ? make("p", { class: "note" }, "No version yet.")
+      : make("ol", { class: "lineage" }, ...model.history.map((version) => line(version, model, now))));
+};
+
+const summary = (model, champion, now) => {
+  if (!model.champion) return "no champion yet";
+  const trained = champion?.created_ms ? `, trained ${age(now - champion.created_ms)} ago` : "";
+  return `champion ${shortVersion(model.champion)}${trained}, ${model.history.length} version${model.history.length === 1 ? "" : "s"}`;
+};
+
+const line = (version, model, now) => {
+  if (version.error) {
+    return make("li", {}, node("bad"), make("div", {}, title(version, badge("bad", "damaged")), make("p", {}, version.error)));
+  }
+  const [level, word] = fate(version, model);
+  return make("li", { "data-level": level },
+    node(level),
+    make("div", {},
+      title(version, badge(level, word), version.version === model.serving && version.version !== model.champion ? badge("good", "serving") : null),
+      make("p", { class: "descent" }, `${clock(version.created_ms, now)}, ${descent(version, model)}`),
+      make("p", {}, version.version === model.champion ? model.reason : version.reason),
+      scores(version)));
+};
+
+const title = (version, ...badges) => make("p", { class: "version" }, make("code", { title: version.version }, shortVersion(version.version)), ...badges);
+
+const fate = (version, model) => {
+  if (version.version === model.champion) return ["good", "champion"];
+  if (model.former_champions.includes(version.version)) return ["quiet", "former champion"];
+  return version.promoted_by_gate ? ["quiet", "passed the gate"] : ["bad", "refused"];
+};
+
+const descent = (version, model) => {
+  if (!version.parent) return "from scratch";
+  const kept = model.history.some((other) => other.version === version.parent);
+  return `from ${shortVersion(version.parent)}${kept ? "" : ", which is no longer kept"}`;
+};
+
+const scores = (version) => {
+  const { skill, ratio, directional_accuracy: direction, coverage_80: coverage, n_effective: judged, grade } = version.scores;
+  const pairs = [
+    ["Skill", skill == null ? null : skillText(skill)],
+    ["RMSE to baseline", ratio == null ? null : ratio.toFixed(4)],
+    ["Direction right", direction == null ? null : percent(direction * 100, 1).replace("+", "")],
+    ["Inside 80 %", coverage == null ? null : percent(coverage * 100, 1).replace("+", "")],
+    ["Judged on", judged == null ? null : `${Math.round(judged)} forecasts`],
+    ["Grade", grade ?? null],
+    ["Trust in the network", version.shrinkage == null ? null : version.shrinkage.toFixed(2)],
+  ].filter(([, value]) => value !== null);
+  return make("dl", { class: "scores" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+};
+
+const node = (level) => make("span", { class: "node", "data-level": level, "aria-hidden": "true" });
