@@ -62,6 +62,9 @@ class Wallet(_Section):
     fee_tier: Literal["eco", "standard", "priority"] = Field("standard", description="How much to offer for inclusion.")
     max_fees: int | None = Field(None, ge=1, description="Most that one transaction may cost, in uallo.")
     gas_prices: float | None = Field(None, gt=0, description="Price of gas in uallo. Default: the fee market's.")
+    max_retries: int | None = Field(
+        None, ge=0, description="How often a window's transaction is sent again. Default: as often as the window leaves time."
+    )
     chain_id: str | None = Field(None, description="The chain's name. Default: the network's own.")
     node_grpcs: tuple[str, ...] = Field((), description="The chain's gRPC nodes in order. Default: the network's own.")
     websockets: tuple[str, ...] = Field((), description="The nodes' websockets, in the order of nodeGrpcs.")

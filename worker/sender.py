@@ -73,9 +73,10 @@ class _TryAgain(Exception):  # noqa: N818 -- a turn of the loop, not an error
 class Sender:
     """The one wallet's way to the chain."""
 
-    def __init__(self, chain: Chain, blocks: Blocks, wallet: Any, fees: Fees) -> None:
+    def __init__(self, chain: Chain, blocks: Blocks, wallet: Any, fees: Fees, max_retries: int | None = None) -> None:
         self.address = str(wallet.address())
         self.fees = fees
+        self._attempts = MOST_ATTEMPTS if max_retries is None else max_retries + 1
         self._chain = chain
         self._blocks = blocks
         self._wallet = wallet
@@ -88,7 +89,7 @@ class Sender:
     ) -> Receipt:
         """See the message into a block not after `last_block`; SubmissionError or ChainUnreachableError if that fails."""
         order = Order(topic, message, last_block, self.fees.first_offer(message.kind), nonce)
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(self._attempts):
             try:
                 return await self._attempt(order, on_sent)
             except _TryAgain as reason:
@@ -102,6 +103,8 @@ class Sender:
                 return found
             if self._is_over(order):
                 break
+        if not self._is_over(order):
+            raise SubmissionError(f"not taken after {self._attempts} attempts", hint="wallet.maxRetries in config.json allows more.")
         if order.hashes:
             raise TransactionLostError("sent, but in no block before the window closed")
         raise WindowClosedError("the window closed before the chain took the transaction")

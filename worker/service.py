@@ -170,7 +170,7 @@ class Worker:
             fees = Fees(
                 config.wallet.fee_tier, network.minimum_gas_price, config.wallet.max_fees, fixed_price=config.wallet.gas_prices
             )
-            sender = Sender(chain, blocks, wallet, fees)
+            sender = Sender(chain, blocks, wallet, fees, config.wallet.max_retries)
         tools = Tools(
             chain=chain,
             connection=connection,

@@ -90,8 +90,9 @@ def test_the_official_example_loads_with_its_endpoint_and_its_mnemonic() -> None
     assert config.wallet.submit_tx
     assert config.wallet.address_restore_mnemonic is not None
     assert config.wallet.address_restore_mnemonic.get_secret_value() == WORDS
-    for key in ("addressKeyName", "gas", "gasAdjustment", "maxRetries", "delay", "loopSeconds", "nodeRpcs"):
+    for key in ("addressKeyName", "gas", "gasAdjustment", "delay", "loopSeconds", "nodeRpcs"):
         assert f".{key} is not used: " in told
+    assert config.wallet.max_retries == 1
 
 
 def test_the_walkthrough_loads_and_leaves_out_the_topic_that_was_retired() -> None:
@@ -110,7 +111,7 @@ def test_the_guide_with_six_topics_runs_the_four_that_are_left() -> None:
 def test_a_file_of_version_nine_keeps_its_fees_nodes_and_chain() -> None:
     config, told = load(NINTH)
     assert config.network == "mainnet"
-    assert config.wallet.max_fees == 25_000_000
+    assert (config.wallet.max_fees, config.wallet.max_retries) == (25_000_000, 5)
     assert config.wallet.gas_prices is None
     assert config.wallet.node_grpcs == ("one.example.org:443", "two.example.org:9090")
     assert config.wallet.websockets == ("wss://one.example.org/websocket", "wss://two.example.org/websocket")

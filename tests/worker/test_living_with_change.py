@@ -163,6 +163,18 @@ def test_fees_are_raised_within_the_maximum_and_never_beyond(
     answered(chain, worker, 1)
 
 
+def test_no_more_retries_are_made_than_the_config_allows(
+    run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
+) -> None:
+    chain = run_chain(1)
+    worker = run_worker(chain, 1, maxRetries=0)
+    answered(chain, worker, 1)
+    chain.script("sequence_mismatch", topic=1)
+    worker.wait_for(1, "submission_refused")
+    assert sum(entry["code"] == 32 for entry in chain.state.refused) == 1
+    answered(chain, worker, 1)
+
+
 def test_gas_that_does_not_suffice_is_raised(run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer) -> None:
     chain = run_chain(1)
     chain.state.gas_needed = 600_000
