@@ -14,6 +14,7 @@ from inference.snapshot import Answer, Board, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
 from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, report
+from node.topics import WORKER_AGENT
 
 
 def answers(board: Board, clock: Clock) -> Blueprint:
@@ -24,6 +25,8 @@ def answers(board: Board, clock: Clock) -> Blueprint:
     def inference(token: str) -> Response:
         served = board.current.find(token, request.args.get("topic"))
         now_ms = clock.now_ms()
+        if request.environ.get("HTTP_USER_AGENT") == WORKER_AGENT:
+            board.asked[served.state.topic.id] = now_ms
         if served.body is None or now_ms > served.expires_ms:
             refusal = served.state.refusal(now_ms)
             if refusal is not None:
@@ -40,7 +43,7 @@ def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
     @routes.get("/topics")
     def topics() -> Response:
         now_ms = clock.now_ms()
-        return jsonify([show_topic(state, now_ms) for state in board.current.states])
+        return jsonify([show_topic(state, now_ms, board.asked.get(state.topic.id)) for state in board.current.states])
 
     @routes.get("/models", endpoint="models")
     def list_models() -> Response:
@@ -49,8 +52,8 @@ def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
     return routes
 
 
-def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
-    """One topic as /topics shows it."""
+def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> dict[str, Any]:
+    """One topic as /topics shows it. `asked_ms` is when the worker last asked for it."""
     topic, cell, refusal, overdue = state.topic, state.topic.cell, state.refusal(now_ms), state.overdue_since(now_ms)
     answer = state.outcome if isinstance(state.outcome, Answer) else None
     return {
@@ -71,6 +74,7 @@ def show_topic(state: TopicState, now_ms: int) -> dict[str, Any]:
         "expires": utc_text(state.expires_ms) if answer else None,
         "champion": state.champion.version if state.champion else None,
         "skill": state.champion.skill if state.champion else None,
+        "asked": utc_text(asked_ms) if asked_ms is not None else None,
         "endpoint": f"/inference/{cell.token}?topic={topic.id}",
     }
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Self
 
+import numpy as np
+
 from forecasting.intervals import Intervals
 from forecasting.prediction import Forecast, PathStep, path_of
 from forecasting.signature import Signature
@@ -45,6 +47,12 @@ class Outlook:
         """In this many equal steps."""
         return path_of(self.signature, self.intervals, self.forecast, steps)
 
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Low and high at the horizon of each level of intervals, in model space."""
+        said, scale = np.array([self.forecast.log_return_or_log_vol]), np.array([self.forecast.scale])
+        return tuple(self.intervals.bounds(said, scale)[0].tolist())
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,6 +63,7 @@ class Answer:
     version: str
     made_from: int
     """Open time of the newest bar the model read, UTC milliseconds."""
+    forecast: Forecast
     outlook: Outlook | None = None
     """None where the model does not know how far off it has been: it was published before models kept that."""
 
@@ -170,3 +179,5 @@ class Board:
 
     def __init__(self) -> None:
         self.current = Snapshot()
+        self.asked: dict[int, int] = {}
+        """When the worker last asked for each topic, by number, UTC milliseconds."""

@@ -13,6 +13,9 @@ TOKEN_PATTERN = re.compile(r"[A-Z0-9]{1,12}")
 
 QUOTE_ASSET = "USDT"
 
+WORKER_AGENT = "allora-worker"
+"""What the worker calls itself when it asks a topic's endpoint, so that inference can tell when it did."""
+
 
 class Target(StrEnum):
     """What is forecast."""

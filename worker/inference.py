@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 
 from node.errors import NoAnswerError
+from node.topics import WORKER_AGENT
 
 LARGEST_BODY: Final = 128
 LARGEST_EXPONENT: Final = 40
@@ -49,9 +50,8 @@ class InferenceClient:
     def open(cls) -> InferenceClient:
         """A client of its own; call it in a running event loop and close it there."""
         connector = aiohttp.TCPConnector(limit=64)
-        session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, headers={"Accept-Encoding": "identity"}, trust_env=False
-        )
+        headers = {"Accept-Encoding": "identity", "User-Agent": WORKER_AGENT}
+        session = aiohttp.ClientSession(connector=connector, auto_decompress=False, headers=headers, trust_env=False)
         return cls(session)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inference.application import create_app
 from inference.metrics import InferenceMetrics
+from node.topics import WORKER_AGENT
 from tests.inference.conftest import BTC_10M, ETH_8H, Node
 
 
@@ -42,12 +43,23 @@ def test_topics_shows_each_topic_with_its_answer_and_model(node: Node) -> None:
         "expires": "2025-06-15T16:03:00Z",
         "champion": version,
         "skill": 0.01,
+        "asked": None,
         "endpoint": "/inference/BTC?topic=3",
     }
     assert second["topic_id"] == 69
     assert second["ready"] is False
     assert second["answer"] is None
     assert "no model yet" in second["reason"]
+
+
+def test_topics_shows_when_the_worker_last_asked(node: Node) -> None:
+    node.fill(BTC_10M)
+    node.get("/inference/BTC?topic=3")
+    assert json_of(node, "/topics")[0]["asked"] is None
+    node.client.get("/inference/BTC?topic=3", headers={"User-Agent": WORKER_AGENT})
+    node.clock.advance(60)
+    first, second, *_ = json_of(node, "/topics")
+    assert (first["asked"], second["asked"]) == ("2025-06-15T16:00:20Z", None)
 
 
 def test_a_stale_topic_shows_no_answer_but_why(node: Node) -> None:

@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from node.errors import NoAnswerError
+from node.topics import WORKER_AGENT
 from worker.inference import InferenceClient, read_number
 
 
@@ -56,6 +57,11 @@ def test_no_body_whatever_gives_a_number_that_is_not_finite(body: bytes) -> None
         return
     assert math.isfinite(value)
     assert type(value) is float
+
+
+def test_the_worker_says_who_it_is(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/", headers={"User-Agent": WORKER_AGENT}).respond_with_data("1")
+    assert ask(httpserver.url_for("/")) == 1.0
 
 
 def test_a_decimal_answered_with_200_is_the_answer_and_the_block_stands_in_the_url(httpserver: HTTPServer) -> None:
