@@ -23,6 +23,7 @@ from forecasting.curves import Curves, curves_of
 from forecasting.evaluation import Scores, Walk, walk_forward
 from forecasting.models import model_named
 from forecasting.prediction import open_session
+from forecasting.recent import bars_to_follow
 from forecasting.training import Candidate, train, without_skill
 from node.config import Updater
 from node.durations import Duration, Interval
@@ -141,7 +142,7 @@ def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> I
     for begin, stop in _stretches(start_ms, end, plan.refit):
         candidate = _refitted(plan, trial, candles, begin, candidate)
         signature = candidate.signature
-        before, after = signature.bars_needed * trial.interval.ms, trial.horizon.ms
+        before, after = bars_to_follow(signature) * trial.interval.ms, trial.horizon.ms
         seen = between(candles, begin - before, stop + after)
         try:
             yield candidate, walk_forward(open_session(candidate.graph), signature, seen, begin, stop - 1, candidate.intervals)

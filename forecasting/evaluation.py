@@ -18,15 +18,13 @@ from forecasting.checks import checks_of, direction_of
 from forecasting.dataset import Dataset, build_dataset
 from forecasting.intervals import LEVELS, Intervals
 from forecasting.losses import loss_of
-from forecasting.prediction import run_graph
+from forecasting.prediction import answers_at
+from forecasting.recent import bounds_at, rows_counted
 from forecasting.signature import Signature
 from forecasting.significance import diebold_mariano
 from node.durations import HOUR_MS
 from node.errors import ForecastError, NotEnoughDataError
 from node.topics import Target
-
-BATCH = 2048
-"""Windows a graph is given at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,40 +270,31 @@ def walk_forward(
 ) -> Walk:
     """Ask a graph at every bar of a span that it never saw.
 
-    `candles` should begin `signature.bars_needed` bars before the span and reach `signature.steps` bars beyond it; bars whose
-    window or outcome is not there are left out. NotEnoughDataError if none is left.
+    `candles` should begin `signature.bars_needed` bars before the span, or, for intervals that follow errors from the span's first
+    bar on, `bars_to_follow` of them; and reach `signature.steps` bars beyond it. Bars whose window or outcome is not there are left
+    out. NotEnoughDataError if none is left.
     """
     dataset = build_dataset(signature, candles)
     return walk_over(session, dataset, dataset.between(start_ms, end_ms), intervals)
 
 
 def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None) -> Walk:
-    """Ask a graph at these rows of a dataset."""
+    """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
     if len(rows) == 0:
         raise NotEnoughDataError(f"no candle of {dataset.signature.cell} in this span has a whole window and a known outcome")
-    # The graph works in single precision; so does the baseline it is compared with.
-    baseline, scale = dataset.baseline[rows].astype(np.float32), dataset.scale[rows].astype(np.float32)
-    answers = [
-        run_graph(session, dataset.windows(rows[place]), baseline[place], scale[place])
-        for place in (slice(start, start + BATCH) for start in range(0, len(rows), BATCH))
-    ]
-    forecast = np.concatenate(answers).astype(np.float64)
-    if not np.isfinite(forecast).all():
-        raise ForecastError(f"the model of {dataset.signature.cell} answers what is not a number")
+    counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
+    said = answers_at(session, dataset, np.union1d(rows, counted))
+    wanted = said.at(rows)
     return Walk(
         times=dataset.times[rows],
-        truth=dataset.truth[rows],
-        forecast=forecast,
-        baseline=baseline.astype(np.float64),
-        scale=scale.astype(np.float64),
+        truth=wanted.truth,
+        forecast=wanted.forecast,
+        baseline=wanted.baseline,
+        scale=wanted.scale,
         steps=dataset.signature.steps,
         target=dataset.signature.target,
-        bounds=None if intervals is None else _bounds(intervals, forecast, scale.astype(np.float64)),
+        bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
     )
-
-
-def _bounds(intervals: Intervals, forecast: Floats, scale: Floats) -> Floats:
-    return np.stack([edge for level in LEVELS for edge in intervals.bounds(level, forecast, scale)], axis=1)
 
 
 def _check(*series: Floats) -> None:

@@ -9,6 +9,7 @@ and in a very calm one the log of volatility is hard to hit. A straight line in 
 
 Markets change between the errors that are counted and the forecasts that follow. So each stretch of the past is also asked how far
 the interval of what lay before it would have had to be stretched to hold as much as it promised, and the last one is stretched so.
+From there on the intervals follow the newest errors, as `forecasting.adapting` says.
 
 Sources: V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random world", 2005; H. Papadopoulos, A. Gammerman and
 V. Vovk, "Normalized nonconformity measures for regression conformal prediction", 2008.
@@ -17,7 +18,7 @@ V. Vovk, "Normalized nonconformity measures for regression conformal prediction"
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -33,6 +34,9 @@ STRETCHES: Final = 6
 SPREAD: Final = "spread"
 NARROWEST, WIDEST = 0.5, 2.0
 """Bounds of the factor by which the market's size changes an interval."""
+
+SMALLEST_HALF: Final = 1e-12
+"""Half of an interval, in scales, that has no width at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,25 @@ class Intervals:
         factor: Floats = np.clip(1 + self.slope * (_size(forecast, scale) - self.centre), NARROWEST, WIDEST)
         return factor
 
-    def bounds(self, level: int, forecast: Floats, scale: Floats) -> tuple[Floats, Floats]:
-        """Low and high, each [n], in model space."""
-        low, high = self.errors[level]
+    def stretched(self, stretches: Floats) -> Self:
+        """The same with the interval of each of LEVELS so many times as wide [3], around its own middle, but never inside that of a
+        narrower level."""
+        edges = _stretched(self.errors, stretches[np.newaxis])[0].tolist()
+        errors = {level: (edges[2 * place], edges[2 * place + 1]) for place, level in enumerate(LEVELS)}
+        return replace(self, errors=errors)
+
+    def bounds(self, forecast: Floats, scale: Floats, stretches: Floats | None = None) -> Floats:
+        """Low and high of each of LEVELS, shape [n, 6], in model space; stretched as `stretched` does, by [n, 3]."""
+        edges = _stretched(self.errors, np.ones((1, len(LEVELS))) if stretches is None else stretches)
         reach = scale * self.spread(forecast, scale)
-        return forecast + low * reach, forecast + high * reach
+        return forecast[:, np.newaxis] + edges * reach[:, np.newaxis]
+
+    def needed(self, truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+        """By what each forecast's intervals should have been stretched to just hold the truth, [n, 3]."""
+        error = ((truth - forecast) / (scale * self.spread(forecast, scale)))[:, np.newaxis]
+        low, high = np.array([self.errors[level] for level in LEVELS]).T
+        needed: Floats = np.abs(error - (low + high) / 2) / np.maximum((high - low) / 2, SMALLEST_HALF)
+        return needed
 
     def to_dict(self) -> dict[str, list[float]]:
         """As plain JSON values: {"50": [low, high], …, "spread": [centre, slope]}."""
@@ -85,6 +103,14 @@ class Intervals:
         if not finite or any(low > high for low, high in errors.values()):
             raise ForecastError("a model's intervals must be finite, low before high")
         return cls(errors, centre, slope)
+
+
+def _stretched(errors: dict[int, tuple[float, float]], stretches: Floats) -> Floats:
+    """Low and high of each of LEVELS in scales, stretched by [n, 3]: shape [n, 6]."""
+    low, high = np.array([errors[level] for level in LEVELS]).T
+    middle, half = (low + high) / 2, (high - low) / 2 * stretches
+    edges = np.stack((np.minimum.accumulate(middle - half, axis=1), np.maximum.accumulate(middle + half, axis=1)), axis=2)
+    return edges.reshape(len(stretches), 2 * len(LEVELS))
 
 
 def _size(forecast: Floats, scale: Floats) -> Floats:

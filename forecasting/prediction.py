@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.bars import runs_of
+from forecasting.bars import Floats, Integers, runs_of
+from forecasting.dataset import Dataset
 from forecasting.features import features_of
-from forecasting.intervals import LEVELS, Intervals
+from forecasting.intervals import Intervals
 from forecasting.signature import Signature
 from forecasting.targets import from_model_space, targets_of
 from node.errors import ForecastError, NotEnoughDataError
 from node.topics import Target
 
 Singles = npt.NDArray[np.float32]
+
+BATCH: Final = 2048
+"""Windows a graph is given at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +159,8 @@ def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part:
     middle = answer * part
     if signature.target is Target.VOLATILITY:
         middle = math.log((1 - part) * math.exp(2 * made.baseline_in_model_space) + part * math.exp(2 * answer)) / 2
-    places = [middle]
-    for level in LEVELS:
-        low, high = intervals.bounds(level, np.array([answer]), np.array([made.scale]))
-        places += [middle + (float(edge[0]) - answer) * math.sqrt(part) for edge in (low, high)]
+    edges = intervals.bounds(np.array([answer]), np.array([made.scale]))[0].tolist()
+    places = [middle, *(middle + (edge - answer) * math.sqrt(part) for edge in edges)]
     try:
         values = [from_model_space(signature.target, place, made.last_price) for place in places]
     except OverflowError:
@@ -172,6 +175,36 @@ def run_graph(session: ort.InferenceSession, window: Singles, baseline: Singles,
     """Answers [N] in model space for windows [N, W, F], baselines [N] and scales [N]."""
     answers = session.run(["forecast"], {"window": window, "baseline": baseline, "scale": scale})[0]
     return np.asarray(answers, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a graph said at `rows` of a dataset, and what came of it where that is known; all [n], in model space."""
+
+    rows: Integers
+    truth: Floats
+    forecast: Floats
+    baseline: Floats
+    scale: Floats
+
+    def at(self, rows: Integers) -> Answers:
+        """Those at these rows, which must be among them."""
+        place = np.searchsorted(self.rows, rows)
+        return Answers(rows, self.truth[place], self.forecast[place], self.baseline[place], self.scale[place])
+
+
+def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -> Answers:
+    """Ask a graph at these rows; ForecastError for an answer that is not finite."""
+    # The graph works in single precision; so does the baseline it is compared with.
+    baseline, scale = dataset.baseline[rows].astype(np.float32), dataset.scale[rows].astype(np.float32)
+    pieces = [
+        run_graph(session, dataset.windows(rows[place]), baseline[place], scale[place])
+        for place in (slice(start, start + BATCH) for start in range(0, len(rows), BATCH))
+    ]
+    forecast = np.concatenate([np.empty(0, np.float32), *pieces]).astype(np.float64)
+    if not np.isfinite(forecast).all():
+        raise ForecastError(f"the model of {dataset.signature.cell} answers what is not a number")
+    return Answers(rows, dataset.truth[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))
 
 
 def open_session(graph: bytes | Path) -> ort.InferenceSession:

@@ -21,7 +21,8 @@ def errors(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def coverage(intervals: Intervals, level: int, truth: np.ndarray, said: np.ndarray, scale: np.ndarray) -> float:
-    low, high = intervals.bounds(level, said, scale)
+    place = 2 * LEVELS.index(level)
+    low, high = intervals.bounds(said, scale)[:, place : place + 2].T
     return float(np.mean((low <= truth) & (truth <= high)))
 
 
