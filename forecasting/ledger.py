@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, delete, select
+from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, delete, func, select
 
 from forecasting.bars import Floats, runs_of
 from forecasting.intervals import LEVELS
@@ -105,6 +105,13 @@ class Ledger:
             found[name] = found[name].mask(price, found[name] * found["last_price"])
         found["truth"] = found["truth"].mask(price, found["close_then"].where(found["truth"].notna()))
         return found[list(COLUMNS)]
+
+    def count(self, topic_id: int, *, since_ms: int) -> int:
+        """How many answers of a topic were made from bars since then."""
+        statement = select(func.count()).select_from(_answers)
+        with self._engine.connect() as connection:
+            found = connection.scalar(statement.where(_answers.c.topic_id == topic_id, _answers.c.made_from >= since_ms))
+        return found or 0
 
     def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """Those of a topic's answers for `cell` whose truth is known, oldest first, in model space: columns made_from, version,

@@ -17,7 +17,7 @@ SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
 ROLLING_MS: Final = DAY_MS
 ROLLING_HORIZONS: Final = 10
-MOST_POINTS: Final = 200
+MOST_POINTS: Final = 120
 """Of a rolling series: as many as a small plot can show."""
 
 
@@ -44,14 +44,9 @@ class LiveScore:
     rolling: tuple[RollingSkill, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, with the rolling series as pairs of time and skill."""
-        return {
-            "version": self.version,
-            "first_ms": self.first_ms,
-            "last_ms": self.last_ms,
-            **self.scores.to_dict(),
-            "rolling": [[point.time_ms, point.skill] for point in self.rolling],
-        }
+        """As plain JSON values, without the rolling series; None for a figure that is not finite."""
+        figures = {"version": self.version, "first_ms": self.first_ms, "last_ms": self.last_ms} | self.scores.to_dict()
+        return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in figures.items()}
 
 
 def shown_ms(cell: Cell) -> int:

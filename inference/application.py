@@ -14,6 +14,7 @@ from inference.error_answers import register_error_answers
 from inference.headers import register_headers
 from inference.metrics import InferenceMetrics, TopicCollector
 from inference.model_listing import ModelListing
+from inference.scores import ScoreBoard, ScoreCollector, list_scores
 from inference.snapshot import Board
 from inference.watcher import MarketData
 from model_store.store import ModelStore
@@ -28,6 +29,7 @@ PATHS = (
     ("/candles/<token>?topic=<id>&bars=<n>", "the newest n candles that topic's model reads; JSON"),
     ("/topics", "every topic: its answer, its model, or why there is none"),
     ("/models", "every model: its champion, its history, and the reasons"),
+    ("/scores", "how good the answers given were, by topic and by version"),
     ("/updater", "what the updater is doing, topic by topic"),
     ("/health/live", "whether the process works"),
     ("/health/ready", "whether every topic has a fresh answer, and which has not"),
@@ -44,11 +46,14 @@ def create_app(
     alive: Callable[[], bool] = lambda: True,
     hung_for_ms: Callable[[], int | None] = lambda: None,
     data: Callable[[], MarketData | None] = lambda: None,
+    scores: ScoreBoard | None = None,
 ) -> Flask:
     """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is, `data` what it reads."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    scored = scores or ScoreBoard()
     metrics.registry.register(TopicCollector(board, clock))
+    metrics.registry.register(ScoreCollector(scored))
 
     def checks() -> Sequence[Check]:
         return [_watcher_check(hung_for_ms()), *_topic_checks(board, clock)]
@@ -57,6 +62,7 @@ def create_app(
     app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
     app.register_blueprint(routes.health(checks, alive, metrics.registry))
+    app.register_blueprint(list_scores(board, scored))
     app.register_blueprint(market_view(board, data))
     app.register_blueprint(page("".join(f"{path:<42}{meaning}\n" for path, meaning in PATHS)))
     register_error_answers(app)

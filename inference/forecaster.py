@@ -119,6 +119,7 @@ class Forecaster:
             body=decimal_text(made.value).encode("ascii"),
             version=version.name,
             made_from=made.made_from,
+            forecast=made,
             outlook=_outlook(version, signature, made),
         )
 

@@ -39,6 +39,22 @@ class InferenceMetrics:
         )
         self.failed_rounds = Counter("allora_inference_failed_rounds_total", "Looks that failed.", registry=self.registry)
         self.swaps = Counter("allora_inference_snapshots_total", "Snapshots put in force.", registry=self.registry)
+        self.ledger_written = Counter(
+            "allora_inference_ledger_written_total", "Answers written into the ledger.", registry=self.registry
+        )
+        self.ledger_waiting = Gauge(
+            "allora_inference_ledger_waiting", "Answers not yet written into the ledger.", registry=self.registry
+        )
+        self.ledger_lost = Counter(
+            "allora_inference_ledger_lost_total",
+            "Answers given up because the database could not be written for too long.",
+            registry=self.registry,
+        )
+        self.ledger_failures = Counter(
+            "allora_inference_ledger_failures_total",
+            "Failed attempts to write into the ledger or to score it.",
+            registry=self.registry,
+        )
         self.last_round = Gauge(
             "allora_inference_last_round_timestamp_seconds", "When the watcher last looked.", registry=self.registry
         )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import structlog
 from flask import Flask
 
+from forecasting.ledger import Ledger
 from inference.application import create_app
+from inference.ledger_keeper import LedgerKeeper
 from inference.metrics import InferenceMetrics
+from inference.scores import ScoreBoard
 from inference.snapshot import Board
 from inference.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
@@ -28,6 +31,14 @@ class InferenceService:
         self._board = Board()
         self._models = ModelStore(settings.model_store, self._clock)
         self._metrics = InferenceMetrics()
+        self._scores = ScoreBoard()
+        self._keeper = LedgerKeeper(
+            open_ledger=lambda: Ledger(open_database(settings.database_url)),
+            board=self._board,
+            scores=self._scores,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
         self._watcher = Watcher(
             config=config,
             inference_url=settings.inference_url,
@@ -36,11 +47,13 @@ class InferenceService:
             board=self._board,
             clock=self._clock,
             metrics=self._metrics,
+            note=self._keeper.note,
         )
 
     def start(self) -> Flask:
         """Start the watcher; the application."""
         self._watcher.start()
+        self._keeper.start()
         log.info("inference started", host=self._settings.inference_host, port=self._settings.inference_port)
         return create_app(
             board=self._board,
@@ -50,11 +63,13 @@ class InferenceService:
             alive=lambda: self._watcher.alive,
             hung_for_ms=self._watcher.hung_for_ms,
             data=lambda: self._watcher.data,
+            scores=self._scores,
         )
 
     def stop(self) -> None:
-        """Stop the watcher."""
+        """Stop the watcher, then what keeps its answers."""
         self._watcher.stop()
+        self._keeper.stop()
 
     def _open_data(self) -> MarketData:
         engine = open_database(self._settings.database_url)

@@ -42,7 +42,7 @@ class MarketData:
 
 
 class Watcher:
-    """Owns the writing side of the board."""
+    """Owns the writing side of the board. `note` is told what is about to be served."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Watcher:
         board: Board,
         clock: Clock,
         metrics: InferenceMetrics,
+        note: Callable[[tuple[TopicState, ...]], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._inference_url = inference_url
@@ -62,6 +63,7 @@ class Watcher:
         self._board = board
         self._clock = clock
         self._metrics = metrics
+        self._note = note
         self._data: MarketData | None = None
         self._topics: tuple[Topic, ...] = ()
         self._forecasters: dict[Cell, Forecaster] = {}
@@ -122,6 +124,7 @@ class Watcher:
         if self._data is None:
             self._data = self._open_data()
         snapshot = Snapshot.of(self._states(self._data))
+        self._note(snapshot.states)
         if snapshot != self._board.current:
             self._board.current = snapshot
             self._metrics.swaps.inc()

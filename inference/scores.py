@@ -1,0 +1,117 @@
+"""GET /scores: how good the answers given were, topic by topic and version by version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from forecasting.ledger import Ledger
+from forecasting.live_scores import LiveScore, live_scores, rolling_ms, shown_ms
+from inference.paths import utc_text
+from inference.snapshot import Board
+from node.durations import Duration
+from node.topics import Topic
+
+GAUGES = {
+    "skill": ("live_skill", "Skill of the answers given, against the baseline: 1 - loss / baseline loss."),
+    "coverage_90": ("live_coverage_90", "Part of the truths inside the answers' intervals of 90 percent."),
+    "directional_accuracy": ("live_directional_accuracy", "Part of the answers that had the direction right."),
+    "loss": ("live_loss", "The topic's loss of the answers given."),
+    "n": ("live_judged", "Answers whose truth is known."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicScores:
+    """A topic's answers since `since_ms`: how many there are, and how those turned out whose truth is known."""
+
+    topic: Topic
+    since_ms: int
+    scored_ms: int
+    answers: int
+    scores: tuple[LiveScore, ...]
+
+    @property
+    def overall(self) -> LiveScore | None:
+        """All versions together; None while nothing is known."""
+        return self.scores[0] if self.scores else None
+
+
+def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
+    """Everything that /scores shows of a topic."""
+    since_ms = now_ms - shown_ms(topic.cell)
+    scores = tuple(live_scores(ledger, topic, since_ms=since_ms))
+    return TopicScores(topic, since_ms, now_ms, ledger.count(topic.id, since_ms=since_ms), scores)
+
+
+class ScoreBoard:
+    """Where the ledger's keeper puts the newest scores and requests find them. Replacing them is one assignment."""
+
+    def __init__(self) -> None:
+        self.current: Mapping[int, TopicScores] = {}
+
+    def follow(self, topics: Iterable[Topic]) -> None:
+        """Forget what is not among these."""
+        wanted = set(topics)
+        self.current = {number: scores for number, scores in self.current.items() if scores.topic in wanted}
+
+    def scored_ms(self, topic: Topic) -> float:
+        """When a topic was scored; long ago if it never was."""
+        scores = self.current.get(topic.id)
+        return scores.scored_ms if scores else -math.inf
+
+    def put(self, scores: TopicScores) -> None:
+        """Replace a topic's scores."""
+        self.current = {**self.current, scores.topic.id: scores}
+
+
+def list_scores(board: Board, scored: ScoreBoard) -> Blueprint:
+    """The route, over what the ledger's keeper has scored."""
+    routes = Blueprint("scores", __name__)
+
+    @routes.get("/scores", endpoint="scores")
+    def show_scores() -> Response:
+        return jsonify([_show(state.topic, scored.current.get(state.topic.id)) for state in board.current.states])
+
+    return routes
+
+
+def _show(topic: Topic, found: TopicScores | None) -> dict[str, Any]:
+    overall = found.overall if found else None
+    rolling = overall.rolling if overall else ()
+    return {
+        "topic_id": topic.id,
+        "token": topic.token,
+        "target": topic.cell.target.value,
+        "horizon": str(topic.cell.horizon),
+        "loss": topic.loss,
+        "scored": utc_text(found.scored_ms) if found else None,
+        "since": utc_text(found.since_ms) if found else None,
+        "answers": found.answers if found else 0,
+        "overall": overall.to_dict() if overall else None,
+        "versions": [score.to_dict() for score in found.scores[1:]] if found else [],
+        "rolling_over": str(Duration(rolling_ms(topic.cell))),
+        "rolling": {"open_time": [point.time_ms for point in rolling], "skill": [point.skill for point in rolling]},
+    }
+
+
+class ScoreCollector(Collector):
+    """Live figures of every topic, read at the moment of the scrape; those that do not exist are left out."""
+
+    def __init__(self, scored: ScoreBoard) -> None:
+        self._scored = scored
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for field, (name, meaning) in GAUGES.items():
+            family = GaugeMetricFamily(f"allora_inference_{name}", meaning, labels=["topic"])
+            for number, found in self._scored.current.items():
+                value = getattr(found.overall.scores, field) if found.overall else None
+                if value is not None:
+                    family.add_metric([str(number)], value)
+            yield family
