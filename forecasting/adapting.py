@@ -39,8 +39,8 @@ PATIENCE: Final = 20
 BLOCKS: Final = 4
 """A past begins anew as often within the length of one."""
 
-WIDEST_LOG: Final = 2.5
-"""Bound of a stretch's log on either side."""
+SMALLEST: Final = 1e-9
+"""Stands for no stretch at all, which has no log."""
 
 _OUTSIDE: Final = 1 - np.array(LEVELS) / 100
 
@@ -89,14 +89,14 @@ class Pace:
         """
         starts, which = np.unique(self.start(places), return_inverse=True)
         length = int((places - starts[which]).max()) + 1
-        past = _spread_out(starts[:, np.newaxis] + np.arange(length), errors_at, needed)
-        logs = np.zeros_like(past)
+        needed_logs = _spread_out(starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(needed, SMALLEST)))
+        inside = np.where(np.isnan(needed_logs), 0.0, -self.gain * _OUTSIDE)
+        miss = np.where(np.isnan(needed_logs), 0.0, self.gain)
+        logs = np.zeros_like(needed_logs)
         for now in range(self.delay, length):
             then = now - self.delay
-            surprise = (past[:, then] > np.exp(logs[:, then])) - _OUTSIDE
-            step = np.where(np.isnan(past[:, then]), 0.0, self.gain * surprise)
-            logs[:, now] = np.clip(logs[:, now - 1] + step, -WIDEST_LOG, WIDEST_LOG)
-        stretches: Floats = np.exp(logs[which, places - starts[which]])
+            logs[now] = logs[now - 1] + inside[then] + miss[then] * (needed_logs[then] > logs[then])
+        stretches: Floats = np.exp(logs[places - starts[which], which])
         return stretches
 
 
