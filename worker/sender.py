@@ -104,7 +104,7 @@ class Sender:
             if self._is_over(order):
                 break
         if not self._is_over(order):
-            raise SubmissionError(f"not taken after {self._attempts} attempts", hint="wallet.maxRetries in config.json allows more.")
+            raise SubmissionError(f"not taken after {self._attempts} attempts", hint="wallet.maxRetries allows more.")
         if order.hashes:
             raise TransactionLostError("sent, but in no block before the window closed")
         raise WindowClosedError("the window closed before the chain took the transaction")

@@ -92,6 +92,8 @@ class TopicWorker:
         self._sending: set[asyncio.Task[None]] = set()
         self._found: TopicOnChain | None = None
         self._checked = 0.0
+        self._asked_since = -1
+        """Height at which the connection was opened over which was last asked: windows opened before it are not announced."""
         self._newest = 0
         self._last_value: float | None = None
         self._network_value: float | None = None
@@ -200,12 +202,15 @@ class TopicWorker:
     # --- windows -------------------------------------------------------------------------------------------------------------
 
     async def _next_windows(self) -> None:
-        """Start an answer for every window that is new; ask the chain itself when none is announced for a while."""
+        """Start an answer for every window that is new; ask the chain itself at first, and when none is announced for a while."""
         blocks = self._found.window_blocks if self._found else 12
-        pause = min(LONGEST_POLL, max(SHORTEST_POLL, blocks * self._tools.blocks.seconds / POLLS_PER_WINDOW))
-        with contextlib.suppress(TimeoutError):
-            self._start(await asyncio.wait_for(self._windows.get(), pause))
-            return
+        connected = self._tools.connection.opened_at_height
+        if connected == self._asked_since:
+            pause = min(LONGEST_POLL, max(SHORTEST_POLL, blocks * self._tools.blocks.seconds / POLLS_PER_WINDOW))
+            with contextlib.suppress(TimeoutError):
+                self._start(await asyncio.wait_for(self._windows.get(), pause))
+                return
+        self._asked_since = connected
         try:
             for nonce in await self._tools.chain.open_nonces(self.topic.id):
                 self._start(Window(nonce, nonce + blocks, announced=False))
