@@ -12,9 +12,13 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
+from forecasting.ledger import Ledger
+from forecasting.ledger import Ledger
 from inference.application import create_app
+from inference.ledger_keeper import LedgerKeeper
 from inference.metrics import InferenceMetrics
-from inference.snapshot import Board
+from inference.scores import ScoreBoard
+from inference.snapshot import Board, TopicState
 from inference.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
 from market.candles import COLUMNS
@@ -64,17 +68,21 @@ class Node:
         self.engine = open_database(self.database_url)
         self.candles = CandleStore(self.engine)
         self.heartbeats = Heartbeats(self.engine)
+        self.ledger = Ledger(self.engine)
         self.models = ModelStore(folder / "checkpoints", self.clock)
         self.board = Board()
         self.metrics = InferenceMetrics()
+        self.scores = ScoreBoard()
+        self.keeper = self.another_keeper()
         self.watcher = Watcher(
             config=ConfigFile(self.config_path),
             inference_url="http://localhost",
-            open_data=lambda: MarketData(self.candles, self.heartbeats),
+            open_data=lambda: MarketData(self.candles, self.heartbeats, self.ledger),
             models=self.models,
             board=self.board,
             clock=self.clock,
             metrics=self.metrics,
+            note=self._note,
         )
         app = create_app(
             board=self.board,
@@ -84,8 +92,22 @@ class Node:
             alive=lambda: self.watcher.alive,
             hung_for_ms=self.watcher.hung_for_ms,
             data=lambda: self.watcher.data,
+            scores=self.scores,
         )
         self.client: FlaskClient = app.test_client()
+
+    def another_keeper(self) -> LedgerKeeper:
+        """The keeper of a process that has just been started over the same disk."""
+        return LedgerKeeper(
+            open_ledger=lambda: Ledger(self.engine),
+            board=self.board,
+            scores=self.scores,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    def _note(self, states: tuple[TopicState, ...]) -> None:
+        self.keeper.note(states)
 
     def write_config(self, topics: list[int], **more: Any) -> None:
         content = {"network": "testnet", "worker": [{"topicId": number} for number in topics]} | more
