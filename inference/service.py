@@ -73,4 +73,4 @@ class InferenceService:
 
     def _open_data(self) -> MarketData:
         engine = open_database(self._settings.database_url)
-        return MarketData(CandleStore(engine), Heartbeats(engine))
+        return MarketData(CandleStore(engine), Heartbeats(engine), Ledger(engine))

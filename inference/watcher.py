@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from forecasting.ledger import Ledger
 from inference.forecaster import Forecaster
 from inference.metrics import InferenceMetrics
 from inference.snapshot import Board, Problem, Snapshot, Source, TopicState
@@ -35,10 +36,11 @@ REMIND_MS = MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """What the updater writes and inference reads."""
+    """What the updater writes and inference reads, and the answers that inference keeps itself."""
 
     candles: CandleStore
     heartbeats: Heartbeats
+    ledger: Ledger
 
 
 class Watcher:

@@ -86,42 +86,46 @@ const ahead = (view, path, where, unit) => {
 };
 
 const past = (view, where, unit) => {
-  const answers = view.past ?? [];
+  const answers = unbroken(view);
   if (answers.length === 0) return [];
-  const times = answers.map((answer) => answer.for_ms);
-  const traces = [];
-  if (answers.some((answer) => answer.intervals)) {
-    const side = (which) => answers.map((answer) => (answer.intervals ? unit(answer.intervals[80][which], answer.last_price) : null));
-    traces.push({ ...edge(), ...where, x: times, y: side(0) });
-    traces.push({ ...edge(), ...where, x: times, y: side(1), fill: "tonexty", fillcolor: colour("band-past") });
-  }
-  traces.push({
+  const times = answers.map((answer) => answer.at);
+  const side = (which) => answers.map((answer) => (answer.intervals ? unit(answer.intervals[80][which], answer.last_price) : null));
+  const bands = answers.some((answer) => answer.intervals)
+    ? [{ ...edge(), ...where, x: times, y: side(0) }, { ...edge(), ...where, x: times, y: side(1), fill: "tonexty", fillcolor: colour("band-past") }]
+    : [];
+  const said = {
     ...line(colour("past"), 1.75),
     ...where,
     line: { color: colour("past"), width: 1.75, dash: "dot" },
     x: times,
-    y: answers.map((answer) => unit(answer.value, answer.last_price)),
-    text: answers.map((answer) => `said at ${clock(answer.made_ms)}: ${valueText(answer.value, view.target)}`),
+    y: answers.map((answer) => (answer.value === undefined ? null : unit(answer.value, answer.last_price))),
+    text: answers.map((answer) => (answer.made ? `said at ${clock(Date.parse(answer.made))}<br><b>${valueText(answer.value, view.target)}</b>` : "")),
     hovertemplate: "%{text}<extra></extra>",
-  });
+  };
   const missed = answers.filter(outside);
-  if (missed.length) {
-    traces.push({
-      ...where,
-      type: "scatter",
-      mode: "markers",
-      x: missed.map((answer) => answer.for_ms),
-      y: missed.map((answer) => unit(answer.truth, answer.last_price)),
-      marker: { symbol: "x-thin", size: 9, line: { width: 2, color: colour("bad") } },
-      hovertemplate: "outside the 90 % said before<extra></extra>",
-    });
-  }
-  return traces;
+  const misses = {
+    ...where,
+    type: "scatter",
+    mode: "markers",
+    x: missed.map((answer) => answer.at),
+    y: missed.map((answer) => unit(answer.truth, answer.last_price)),
+    marker: { symbol: "x-thin", size: 9, line: { width: 2, color: colour("bad") } },
+    text: missed.map((answer) => `${valueText(answer.truth, view.target)}<br>outside what was said at ${clock(Date.parse(answer.made))}`),
+    hovertemplate: "%{text}<extra></extra>",
+  };
+  return [...bands, said, misses];
 };
+
+/** Past answers with an empty one wherever the node was silent, so that no line is drawn across. */
+const unbroken = (view) => view.past.flatMap((answer, i) => {
+  const at = Date.parse(answer.time);
+  const silent = i > 0 && at - Date.parse(view.past[i - 1].time) > 1.5 * view.interval_ms;
+  return silent ? [{ at: at - view.interval_ms / 2 }, { ...answer, at }] : [{ ...answer, at }];
+});
 
 /** Whether the truth fell outside the widest interval. */
 export const outside = (answer) =>
-  answer.truth != null && answer.intervals != null && (answer.truth < answer.intervals[90][0] || answer.truth > answer.intervals[90][1]);
+  answer.truth != null && answer.intervals && (answer.truth < answer.intervals[90][0] || answer.truth > answer.intervals[90][1]);
 
 const stepText = (step, target) => {
   const between = (level) => `${level} in 100: ${valueText(step.intervals[level][0], target)} to ${valueText(step.intervals[level][1], target)}`;

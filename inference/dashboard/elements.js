@@ -22,4 +22,8 @@ export const say = (element, text) => {
 export const badge = (level, word) =>
   make("span", { class: "badge", "data-level": level }, make("span", { class: "sign", "aria-hidden": "true" }, SIGNS[level]), word);
 
+/** Names and values as the inside of a description list; what has no value is left out. */
+export const definitions = (pairs) => (pairs ?? []).filter(([, value]) => value != null && value !== "–")
+  .map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value))));
+
 const SIGNS = { good: "●", waiting: "◐", bad: "▲", quiet: "○" };

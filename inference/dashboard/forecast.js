@@ -17,9 +17,9 @@ export const showForecast = (topic, updater, view, path, now) => {
   byId("no-candles").hidden = !empty;
   if (empty) return;
   place.setAttribute("aria-label", describe(view, path));
-  const past = view.past ?? [];
-  byId("key-past").hidden = past.length === 0;
-  byId("key-missed").hidden = !past.some(outside);
+  byId("key-ahead").hidden = byId("key-intervals").hidden = !path;
+  byId("key-past").hidden = view.past.length === 0;
+  byId("key-missed").hidden = !view.past.some(outside);
   byId("key-measured").hidden = view.target !== "volatility";
   drawCandles(place, view, path).catch((error) => say(byId("answer-words"), error.message));
 };

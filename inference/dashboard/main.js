@@ -5,12 +5,13 @@ import { byId, say } from "./elements.js";
 import { showForecast } from "./forecast.js";
 import { headline, showHeadline } from "./headline.js";
 import { showModels } from "./models.js";
+import { showSkill } from "./skill.js";
 import { showPicker, showTopics } from "./topics.js";
 import { showUpdater } from "./updater.js";
 import { age } from "./words.js";
 
 const choice = readChoice();
-const known = { topics: null, updater: null, models: null, view: null, path: null };
+const known = { topics: null, updater: null, models: null, scores: null, view: null, path: null };
 
 const topic = () => known.topics?.find((each) => each.topic_id === choice.topic) ?? null;
 const ofTopic = (route, query) => {
@@ -22,6 +23,7 @@ const feeds = {
   topics: new Feed({ address: () => "topics", every: 3_000, deliver: takeTopics }),
   updater: new Feed({ address: () => "updater", every: 5_000, deliver: (updater) => learn({ updater }) }),
   models: new Feed({ address: () => "models", every: 30_000, deliver: takeModels }),
+  scores: new Feed({ address: () => "scores", every: 30_000, deliver: takeScores }),
   view: new Feed({ address: () => ofTopic("candles", () => `bars=${choice.bars}`), every: 10_000, deliver: (view) => learnOfTopic({ view }) }),
   path: new Feed({
     // A topic that does not answer has no path either; asking would only be refused.
@@ -37,6 +39,7 @@ function takeTopics(topics) {
   const before = topic();
   known.topics = topics;
   if (topic() === null) choice.topic = topics[0]?.topic_id ?? null;
+  if (before === null) drawSkill();
   const picked = topic();
   showPicker(topics, choice.topic, pick);
   showAll();
@@ -46,6 +49,16 @@ function takeTopics(topics) {
 function takeModels(models) {
   known.models = models;
   showModels(models, choice.topic, nodeTime());
+}
+
+function takeScores(scores) {
+  known.scores = scores;
+  drawSkill();
+}
+
+function drawSkill() {
+  const score = known.scores?.find((each) => each.topic_id === choice.topic);
+  if (score) showSkill(score);
 }
 
 function learn(news) {
@@ -68,6 +81,7 @@ function pick(id) {
   Object.assign(known, { path: null });
   writeChoice();
   follow();
+  drawSkill();
 }
 
 function showAll() {
@@ -122,7 +136,10 @@ function listen() {
   });
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("try-again").addEventListener("click", () => Object.values(feeds).forEach((feed) => feed.now()));
-  document.addEventListener("theme", drawForecast);
+  document.addEventListener("theme", () => {
+    drawForecast();
+    drawSkill();
+  });
   document.addEventListener("connection", () => {
     showAll();
     showHeard();
@@ -134,3 +151,4 @@ listen();
 feeds.topics.now();
 feeds.updater.now();
 feeds.models.now();
+feeds.scores.now();

@@ -1,8 +1,9 @@
-"""What the page reads beside the lists: candles with what they mean for a topic, and how far the updater has come."""
+"""What the page reads beside the lists: candles with what was forecast for them, and how far the updater has come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecasting.bars import Floats, runs_of
+from forecasting.intervals import LEVELS
 from forecasting.signature import DEFAULT_ESTIMATOR
 from forecasting.targets import ESTIMATORS
 from inference.parameters import whole_number
@@ -19,7 +21,7 @@ from inference.snapshot import Answer, Board, TopicState
 from inference.waiting import UPDATER
 from inference.watcher import MarketData
 from node.errors import NotReadyError
-from node.topics import Target
+from node.topics import Cell, Target
 
 USUAL_BARS: Final = 50
 MOST_BARS: Final = 1000
@@ -78,7 +80,32 @@ def _show(state: TopicState, count: int, data: MarketData) -> dict[str, Any]:
         "interval": cell.interval.value,
         "interval_ms": cell.interval.ms,
         "candles": {"open_time": shown["open_time"].tolist()} | {name: shown[name].tolist() for name in PRICES},
+        "past": _past(state, shown, data),
         "volatility": _volatility(state, candles)[-count:] if cell.target is Target.VOLATILITY else None,
+    }
+
+
+def _past(state: TopicState, shown: pd.DataFrame, data: MarketData) -> list[dict[str, Any]]:
+    """The answers that were made for the time of these candles, in the form of a path's steps, with what came of each."""
+    cell = state.topic.cell
+    if shown.empty:
+        return []
+    start, end = int(shown["open_time"].iloc[0]), int(shown["open_time"].iloc[-1]) + cell.interval.ms
+    ahead = cell.interval.ms + cell.horizon.ms
+    answers = data.ledger.answers(state.topic.id, since_ms=start - ahead, until_ms=end - ahead)
+    return [_answer(cell, row) for row in answers.to_dict("records")]
+
+
+def _answer(cell: Cell, row: dict[Hashable, Any]) -> dict[str, Any]:
+    known = not math.isnan(row["low_90"])
+    return {
+        "made": utc_text(row["made_from"] + cell.interval.ms),
+        "time": utc_text(row["for_when"]),
+        "value": row["value"],
+        "intervals": {str(level): [row[f"low_{level}"], row[f"high_{level}"]] for level in LEVELS} if known else None,
+        "truth": None if math.isnan(row["truth"]) else row["truth"],
+        "last_price": row["last_price"],
+        "version": row["version"],
     }
 
 

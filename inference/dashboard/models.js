@@ -1,7 +1,7 @@
 // Every model with its versions: a line of descent on the left, what became of each on the right.
 
-import { badge, byId, make } from "./elements.js";
-import { age, clock, percent, shortVersion, skillText, targetName } from "./words.js";
+import { badge, byId, definitions, make } from "./elements.js";
+import { age, clock, share, shortVersion, skillText, targetName } from "./words.js";
 
 /** All models; the picked topic's stands open. */
 export const showModels = (models, picked, now) => {
@@ -56,18 +56,14 @@ const descent = (version, model) => {
   return `from ${shortVersion(version.parent)}${kept ? "" : ", which is no longer kept"}`;
 };
 
-const scores = (version) => {
-  const { skill, ratio, directional_accuracy: direction, coverage_80: coverage, n_effective: judged, grade } = version.scores;
-  const pairs = [
-    ["Skill", skill == null ? null : skillText(skill)],
-    ["RMSE to baseline", ratio == null ? null : ratio.toFixed(4)],
-    ["Direction right", direction == null ? null : percent(direction * 100, 1).replace("+", "")],
-    ["Inside 80 %", coverage == null ? null : percent(coverage * 100, 1).replace("+", "")],
-    ["Judged on", judged == null ? null : `${Math.round(judged)} forecasts`],
-    ["Grade", grade ?? null],
-    ["Trust in the network", version.shrinkage == null ? null : version.shrinkage.toFixed(2)],
-  ].filter(([, value]) => value !== null);
-  return make("dl", { class: "scores" }, ...pairs.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-};
+const scores = ({ scores: found, shrinkage }) => make("dl", { class: "scores" }, ...definitions([
+  ["Skill", skillText(found.skill)],
+  ["RMSE to baseline", found.ratio?.toFixed(4)],
+  ["Direction right", share(found.directional_accuracy)],
+  ["Inside 80 %", share(found.coverage_80)],
+  ["Judged on", found.n_effective && `${Math.round(found.n_effective)} forecasts`],
+  ["Grade", found.grade],
+  ["Trust in the network", shrinkage?.toFixed(2)],
+]));
 
 const node = (level) => make("span", { class: "node", "data-level": level, "aria-hidden": "true" });

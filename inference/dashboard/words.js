@@ -63,6 +63,9 @@ export const percent = (part, digits = 2) =>
 /** Skill, a part of one, as a percentage with sign; a dash where it is not known. */
 export const skillText = (skill) => (skill == null ? "–" : percent(skill * 100, 1));
 
+/** A part of one as a percentage; a dash where it is not known. */
+export const share = (part) => (part == null ? "–" : `${(part * 100).toFixed(1)} %`);
+
 /** A target's value with its unit. */
 export const valueText = (value, target) => {
   if (target === "price") return `${figure(value)} USDT`;

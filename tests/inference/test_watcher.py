@@ -131,7 +131,7 @@ def test_a_database_that_comes_late_is_waited_for(node: Node) -> None:
         attempts.append(1)
         if len(attempts) < 3:
             raise OperationalError("connect", {}, Exception("not there yet"))
-        return MarketData(node.candles, node.heartbeats)
+        return MarketData(node.candles, node.heartbeats, node.ledger)
 
     watcher = watcher_over(node, open_data)
     with capture_logs() as logs:
