@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from cli import backtest, config, models, sweep, topics, wallet
-from node.errors import NodeError
+from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
 
@@ -21,6 +21,11 @@ app.add_typer(wallet.app, name="wallet")
 app.command("topics")(topics.topics)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
+
+ELSEWHERE = (
+    "In containers, each has what its own work needs: models are asked for in updater (docker compose exec updater allora-node …), "
+    "wallet and topics in worker. Backtests and sweeps need an installation of their own: make install."
+)
 
 
 @app.callback()
@@ -41,6 +46,10 @@ def main() -> None:
         if _debug:
             raise
         exit_for(error)
+    except ModuleNotFoundError as error:
+        if _debug:
+            raise
+        exit_for(ConfigError(f"this command needs {error.name}, which is not installed here", hint=ELSEWHERE))
 
 
 if __name__ == "__main__":

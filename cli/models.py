@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.config import load_config
 from node.errors import ConfigError
 from node.settings import Settings, load_settings
 from node.topics import Cell
+
+if TYPE_CHECKING:
+    from model_store.store import ModelStore
 
 app = typer.Typer(help="List the stored models, and choose which one is served.", no_args_is_help=True)
 
@@ -22,6 +24,8 @@ TopicId = Annotated[int, typer.Argument(help="The topic's number in config.json.
 
 
 def _store(settings: Settings) -> ModelStore:
+    from model_store.store import ModelStore
+
     return ModelStore(settings.model_store, SystemClock())
 
 

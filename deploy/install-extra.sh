@@ -10,5 +10,3 @@ print("\n".join(project["dependencies"] + project["optional-dependencies"][sys.a
 P
 python -m pip install --quiet --constraint requirements.txt --requirement /tmp/needs.txt
 rm /tmp/needs.txt
-# pip is no part of a running service.
-python -m pip uninstall --quiet --yes pip setuptools

@@ -198,8 +198,8 @@ def _check_extra_parameters(given: Parameters, template: str) -> None:
             raise ValueError(f"parameters.{key}: unknown key{_nearest(key, known)}")
 
 
-def load_config(path: Path) -> Config:
-    """Read and check `path`; ConfigError with one readable message for anything wrong with it."""
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read and check `path` with `overrides` laid over it; ConfigError with one readable message for anything wrong with it."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path} is larger than {LARGEST_FILE} bytes", hint="It should be a short JSON file.")
@@ -209,11 +209,11 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}", hint=hint) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
-    return parse_config(text, str(path))
+    return parse_config(text, str(path), overrides)
 
 
-def parse_config(text: str, name: str = "config.json") -> Config:
-    """Check the text of a config file; `name` is what errors call it."""
+def parse_config(text: str, name: str = "config.json", overrides: Mapping[str, Any] | None = None) -> Config:
+    """Check the text of a config file with `overrides` laid over it; `name` is what errors call it."""
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -225,10 +225,19 @@ def parse_config(text: str, name: str = "config.json") -> Config:
     for note in notes:
         _tell_once(name, note)
     try:
-        return Config.model_validate(content)
+        return Config.model_validate(_laid_over(content, overrides or {}))
     except ValidationError as error:
         lines = [f"{name}: {_describe(detail)}" for detail in _telling(error.errors())[:10]]
         raise ConfigError("\n".join(lines), hint="Every key stands in docs/configuring.md.") from None
+
+
+def _laid_over(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections are merged key by key; anything else is replaced."""
+    merged = dict(content)
+    for key, value in overrides.items():
+        below = merged.get(key)
+        merged[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -289,9 +298,10 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 class ConfigFile:
     """The file on disk, read again when it changes; a bad edit is refused and the last good one stays in force."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, overrides: Mapping[str, Any] | None = None) -> None:
         self.path = path
-        self.current = load_config(path)
+        self._overrides = overrides
+        self.current = load_config(path, overrides)
         self._seen = self._stamp()
 
     def changed(self) -> bool:
@@ -301,7 +311,7 @@ class ConfigFile:
             return False
         self._seen = stamp
         try:
-            config = load_config(self.path)
+            config = load_config(self.path, self._overrides)
         except ConfigError as error:
             log.error("config refused, the last good one stays in force", reason=error.message, hint=error.hint)
             return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.errors import ConfigError
+
+WAL_ATTEMPTS = 100
 
 metadata = MetaData()
 
@@ -46,11 +50,23 @@ def open_database(url: str) -> Engine:
     def _prepare(connection: Any, _: object) -> None:
         # WAL: readers never wait for the writer. NORMAL survives a killed process; only a power cut can lose
         # the last commits, and candles are fetched again.
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA busy_timeout=15000")
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
 
     return engine
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """The switch, made once in a file's life, is the one statement that does not wait for others who try the same."""
+    for _ in range(WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def create_tables(engine: Engine, *tables: Table) -> None:

@@ -1,27 +1,31 @@
 """Where things are on this machine: environment variables, and a `.env` file beside config.json.
 
-`.env.example` lists every variable with its default; a test holds the two together.
+`.env.example` lists every variable with its default; a test holds the two together. In containers, simulators that run beside the
+node say in `demo/.env` how they are reached; it is there only as long as they are, and wins over `.env`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from node.errors import ConfigError
+
+DEMO_FILE = "demo/.env"
 
 
 class Settings(BaseSettings):
     """One field per variable; the variable is the field's name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=(".env", DEMO_FILE), env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     config_file: Path = Field(Path("config.json"), description="The node's configuration.")
+    config_overrides: dict[str, Any] = Field({}, description="JSON laid over config.json, for trials.")
     database_url: str = Field("sqlite:///data/node.db", description="Candles and ledger; any SQLAlchemy URL.")
     model_store: Path = Field(Path("model_store/checkpoints"), description="Folder of the published models.")
 
@@ -39,6 +43,7 @@ class Settings(BaseSettings):
 
     allora_mnemonic_file: Path | None = Field(None, description="File with the wallet's mnemonic; wins over config.json.")
     allora_api_key: SecretStr | None = Field(None, description="Key for the network's API and the testnet faucet.")
+    allora_api_key_file: Path | None = Field(None, description="File with that key; wins over the key itself.")
     chain_grpc_url: str | None = Field(None, description="The chain's gRPC node. Default: the network's own.")
     chain_websocket_url: str | None = Field(None, description="The chain's websocket. Default: the network's own.")
     chain_id: str | None = Field(None, description="The chain's name. Default: the network's own.")
@@ -59,11 +64,24 @@ class Settings(BaseSettings):
         """The exchange's bases in the order in which they are tried, without trailing slash."""
         return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
 
+    @property
+    def api_key(self) -> str | None:
+        """The key for the network's API; ConfigError if its file cannot be read."""
+        if self.allora_api_key_file is None:
+            return self.allora_api_key.get_secret_value() if self.allora_api_key else None
+        try:
+            return self.allora_api_key_file.read_text(encoding="ascii").strip() or None
+        except (OSError, UnicodeDecodeError):
+            hint = "It must hold the key alone and be readable by the worker's user."
+            raise ConfigError(f"ALLORA_API_KEY_FILE: {self.allora_api_key_file} cannot be read", hint=hint) from None
+
 
 def load_settings() -> Settings:
     """Read the environment; ConfigError naming the variable for anything wrong with it."""
     try:
         return Settings()
+    except SettingsError as error:
+        raise ConfigError(f"{error}: it must be JSON", hint="Every variable stands in .env.example.") from None
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, d['loc'])).upper()}: {d['msg'].removeprefix('Value error, ')}" for d in error.errors()]
         raise ConfigError("\n".join(lines), hint="Every variable stands in .env.example.") from None

@@ -37,7 +37,7 @@ def start(process: str, run: Callable[[Settings, ConfigFile], int | None]) -> No
     try:
         settings = load_settings()
         configure_logs(process, settings.log_level, settings.log_format)
-        config = ConfigFile(settings.config_file)
+        config = ConfigFile(settings.config_file, settings.config_overrides)
         sys.exit(run(settings, config) or 0)
     except NodeError as error:
         exit_for(error)

@@ -7,7 +7,6 @@ for which the exchange has no candles are shown as such and not asked for.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -23,7 +22,6 @@ from typing import Annotated, Any
 
 import requests
 import typer
-from mnemonic import Mnemonic
 from rich.console import Console
 from rich.table import Table
 
@@ -32,12 +30,8 @@ from node.errors import ConfigError
 from node.settings import load_settings
 from node.start import exit_for, stop_on_signals
 from node.topics import Topic
+from simulator.pointing import CHAIN_HTTP_PORT, CHAIN_PORT, EXCHANGE_PORT, environment, make_wallet
 
-EXCHANGE_PORT = 9100
-CHAIN_PORT = 9200
-CHAIN_HTTP_PORT = 9201
-HISTORY_DAYS = 3
-MAX_EPOCHS = 8
 PROCESSES = ("exchange", "chain", "updater", "inference", "worker")
 END_SECONDS = 9.0
 """honcho gives its processes five seconds before it kills them."""
@@ -110,30 +104,18 @@ def show(lines: list[Line], console: Console) -> None:
 
 
 def _prepare(folder: Path, candles: Path | None, inference_port: int) -> dict[str, str]:
-    """Write the demo's config and wallet into `folder`; the environment of its processes."""
-    root = load_settings().config_file
-    content = json.loads(root.read_text(encoding="utf-8"))
-    content["wallet"] = {"submitTx": True}
-    content["updater"] = {"historyDays": HISTORY_DAYS, "maxEpochs": MAX_EPOCHS}
-    config = folder / "config.json"
-    config.write_text(json.dumps(content), encoding="utf-8")
+    """Make the demo's wallet in `folder`; the environment of its processes."""
     mnemonic = folder / "mnemonic"
-    mnemonic.touch(mode=0o600)
-    mnemonic.write_text(Mnemonic("english").generate(), encoding="utf-8")
-    return os.environ | {
+    make_wallet(mnemonic)
+    own = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "CONFIG_FILE": str(config),
         "DATABASE_URL": f"sqlite:///{folder}/node.db",
         "MODEL_STORE": str(folder / "checkpoints"),
-        "EXCHANGE_URLS": f"http://127.0.0.1:{EXCHANGE_PORT}",
         "INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
-        "ALLORA_MNEMONIC_FILE": str(mnemonic),
-        "CHAIN_GRPC_URL": f"grpc+http://127.0.0.1:{CHAIN_PORT}",
-        "CHAIN_WEBSOCKET_URL": f"ws://127.0.0.1:{CHAIN_HTTP_PORT}/websocket",
-        "CHAIN_ID": "localnet",
         "CANDLES": str(candles.resolve()) if candles else "",
         "PYTHONUNBUFFERED": "1",
     }
+    return os.environ | environment("127.0.0.1", "127.0.0.1", mnemonic) | own
 
 
 def _check_ports(ports: list[int]) -> None:

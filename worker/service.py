@@ -184,8 +184,7 @@ class Worker:
         session = Session(tools)
         session.tasks.append(asyncio.create_task(connection.run(), name="chain"))
         if sender is not None:
-            key = self._settings.allora_api_key.get_secret_value() if self._settings.allora_api_key else None
-            funds = Funds(chain, connection, sender, self._metrics, network.faucet_url, key)
+            funds = Funds(chain, connection, sender, self._metrics, network.faucet_url, self._settings.api_key)
             session.tasks.append(asyncio.create_task(funds.run(), name="funds"))
         log.info(
             "worker starts",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import Callable
+from typing import Final
 
 from node.clock import SystemClock
-from node.config import load_config
+from node.config import ConfigFile
 from node.errors import ConfigError
 from node.settings import load_settings
 from node.start import exit_for
@@ -16,6 +19,8 @@ from simulator.chain.faults import Faults
 from simulator.chain.server import SimulatedChain
 from simulator.chain.state import ChainState, Submission
 from simulator.chain.topics import ChainTopic, configured, numbered
+
+CONFIG_SECONDS: Final = 1.0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,18 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _topics(arguments: argparse.Namespace) -> list[ChainTopic]:
+def _topics(arguments: argparse.Namespace, config: ConfigFile | None) -> list[ChainTopic]:
     if arguments.epoch_blocks < 1 or arguments.window_blocks < 1 or arguments.block_seconds <= 0:
         raise ConfigError("blocks, windows and epochs must be positive")
-    if arguments.topics:
-        try:
-            numbers = [int(number) for number in arguments.topics.split(",")]
-        except ValueError:
-            raise ConfigError(f"--topics {arguments.topics!r} must be numbers separated by commas, such as 1,3") from None
-        return numbered(numbers, "testnet", arguments.epoch_blocks, arguments.window_blocks)
-    settings = load_settings()
-    topics = load_config(settings.config_file).topics(settings.inference_url)
-    return configured(topics, arguments.epoch_blocks, arguments.window_blocks)
+    if config is not None:
+        return configured(config.current.topics("http://localhost"), arguments.epoch_blocks, arguments.window_blocks)
+    try:
+        numbers = [int(number) for number in arguments.topics.split(",")]
+    except ValueError:
+        raise ConfigError(f"--topics {arguments.topics!r} must be numbers separated by commas, such as 1,3") from None
+    return numbered(numbers, "testnet", arguments.epoch_blocks, arguments.window_blocks)
 
 
 def _report(entry: Submission, number: int) -> None:
@@ -56,14 +59,17 @@ def _report(entry: Submission, number: int) -> None:
     )
 
 
-async def _serve(chain: SimulatedChain) -> None:
+async def _serve(chain: SimulatedChain, follow_config: Callable[[], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await chain.start()
     numbers = ", ".join(str(number) for number in chain.state.topics)
     print(f"simulated chain on grpc+http://{chain.host}:{chain.port}, http port {chain.http_port}: topics {numbers}", flush=True)
-    await stop.wait()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), CONFIG_SECONDS)
+        follow_config()
     await chain.stop()
     print(f"accepted {len(chain.state.submissions)}, refused {len(chain.state.refused)}", flush=True)
 
@@ -72,7 +78,8 @@ def main() -> int:
     """Serve until SIGTERM or Ctrl-C; exit code 2 if the arguments cannot be served."""
     arguments = _parser().parse_args()
     try:
-        topics = _topics(arguments)
+        config = None if arguments.topics else ConfigFile(load_settings().config_file)
+        topics = _topics(arguments, config)
     except ConfigError as error:
         exit_for(error)
     state = ChainState(
@@ -89,8 +96,14 @@ def main() -> int:
         block_seconds=arguments.block_seconds,
         on_submission=_report,
     )
+
+    def follow_config() -> None:
+        """Topics that are added to config.json come to exist; none ceases to."""
+        if config is not None and config.changed():
+            state.topics = {topic.id: topic for topic in _topics(arguments, config)} | state.topics
+
     try:
-        asyncio.run(_serve(chain))
+        asyncio.run(_serve(chain, follow_config))
     except OSError as error:
         print(f"error: cannot listen on {arguments.host}: {error.strerror}", file=sys.stderr)
         return 2

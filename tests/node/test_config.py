@@ -118,6 +118,20 @@ def test_an_edit_takes_effect_and_a_bad_one_leaves_the_last_good_one_in_force(tm
     assert config.current is good
 
 
+def test_overrides_are_laid_over_the_file_key_by_key_and_stay_so_when_it_is_edited(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"worker": [{"topicId": 1}], "wallet": {"feeTier": "eco", "submitTx": False}}))
+    config = ConfigFile(path, {"wallet": {"submitTx": True}, "updater": {"historyDays": 3}})
+    seen = config.current
+    assert (seen.wallet.submit_tx, seen.wallet.fee_tier, seen.updater.history_days) == (True, "eco", 3)
+
+    path.write_text(json.dumps({"worker": [{"topicId": 3}], "wallet": {"submitTx": False}}))
+    assert config.changed()
+    assert (config.current.wallet.submit_tx, config.current.worker[0].topic_id) == (True, 3)
+    with pytest.raises(ConfigError, match="submitTxs"):
+        ConfigFile(path, {"wallet": {"submitTxs": True}})
+
+
 def test_a_missing_or_huge_file_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "none.json")

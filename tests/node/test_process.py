@@ -25,13 +25,14 @@ from node.errors import ConfigError, NodeError, NotReadyError
 from node.health import Check, StatusServer
 from node.logs import configure_logs
 from node.probe import main as probe
-from node.settings import Settings, load_settings
+from node.settings import DEMO_FILE, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_env_example_lists_every_variable_with_its_default() -> None:
-    listed = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    text, _, _ = (ROOT / ".env.example").read_text().partition("docker compose alone")
+    listed = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
     defaults = {name.upper(): "" if field.default is None else str(field.default) for name, field in Settings.model_fields.items()}
     assert listed == defaults
 
@@ -42,6 +43,41 @@ def test_a_wrong_variable_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigError, match="INFERENCE_PORT") as caught:
         load_settings()
     assert "EXCHANGE_URLS" in caught.value.message
+
+
+def test_simulators_beside_the_node_say_how_they_are_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("EXCHANGE_URLS=https://real\nMODEL_STORE=/models\n")
+    assert load_settings().exchange_bases == ("https://real",)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / DEMO_FILE).write_text(
+        "EXCHANGE_URLS='http://exchange:9100'\nCONFIG_OVERRIDES='{\"wallet\": {\"submitTx\": true}}'\n"
+    )
+    settings = load_settings()
+    assert (settings.exchange_bases, settings.model_store) == (("http://exchange:9100",), Path("/models"))
+    assert settings.config_overrides == {"wallet": {"submitTx": True}}
+
+
+def test_overrides_that_are_no_json_are_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONFIG_OVERRIDES", "submitTx=true")
+    with pytest.raises(ConfigError, match="config_overrides"):
+        load_settings()
+
+
+def test_onnx_runtime_reports_to_nobody() -> None:
+    code = "import os, forecasting.prediction; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "1\n"
+
+
+def test_an_api_key_comes_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLORA_API_KEY", "from the environment")
+    assert load_settings().api_key == "from the environment"
+    file = tmp_path / "key"
+    monkeypatch.setenv("ALLORA_API_KEY_FILE", str(file))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        _ = load_settings().api_key
+    file.write_text("UP-123\n")
+    assert load_settings().api_key == "UP-123"
 
 
 def test_a_secret_in_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,36 @@
+"""What a node must be told so that it works with the simulators: for `make demo` and for the containers' demo alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from mnemonic import Mnemonic
+
+EXCHANGE_PORT: Final = 9100
+CHAIN_PORT: Final = 9200
+CHAIN_HTTP_PORT: Final = 9201
+OVERRIDES: Final = {"wallet": {"submitTx": True}, "updater": {"historyDays": 3, "maxEpochs": 8}}
+"""config.json decides the topics; this lets every one of them be answered within a minute."""
+
+
+def environment(exchange_host: str, chain_host: str, mnemonic: Path) -> dict[str, str]:
+    """The variables that point a node at the simulators."""
+    return {
+        "CONFIG_OVERRIDES": json.dumps(OVERRIDES),
+        "EXCHANGE_URLS": f"http://{exchange_host}:{EXCHANGE_PORT}",
+        "CHAIN_GRPC_URL": f"grpc+http://{chain_host}:{CHAIN_PORT}",
+        "CHAIN_WEBSOCKET_URL": f"ws://{chain_host}:{CHAIN_HTTP_PORT}/websocket",
+        "CHAIN_ID": "localnet",
+        "ALLORA_MNEMONIC_FILE": str(mnemonic),
+    }
+
+
+def make_wallet(mnemonic: Path) -> None:
+    """A wallet for the simulated chain, which funds every account; one that is there already is kept."""
+    try:
+        mnemonic.touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return
+    mnemonic.write_text(Mnemonic("english").generate(), encoding="utf-8")
