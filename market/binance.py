@@ -19,7 +19,7 @@ import structlog
 from market.binance_wire import Page, earlier, read_page
 from market.bounded_http import Answer, BoundedHttp
 from market.candles import empty_candles
-from market.exchange import PAGE, Exchange, with_bad_rows
+from market.exchange import PAGE, Exchange, Standing, with_bad_rows
 from node.clock import Clock
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from node.errors import (
@@ -112,9 +112,22 @@ class BinanceSpot(Exchange):
             log.warning("candles that break an invariant were left out", symbol=symbol, interval=interval.value, rows=bad)
         return with_bad_rows(pd.concat(parts, ignore_index=True), bad)
 
+    def reach(self, interval: Interval) -> int | None:
+        """Every candle since a pair's listing."""
+        return None
+
     def time_ms(self) -> int:
         """The exchange's own time, UTC milliseconds."""
         return self._ask("/api/v3/time", {}, _read_time)
+
+    def standing(self) -> Standing:
+        """How Binance treats us, from what it last answered; asks nothing."""
+        now_ms = self._clock.now_ms()
+        return Standing(
+            used_weight=self.used_weight,
+            silent_seconds=max(0, self._silent_until - now_ms) / SECOND_MS,
+            refusing=sum(base.refused_until > now_ms for base in self._bases),
+        )
 
     def close(self) -> None:
         """Give connections back and end a pause."""

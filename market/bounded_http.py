@@ -55,10 +55,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class BoundedHttp:
-    """GET requests of at most `total_timeout` seconds each; `timeouts` are those of connecting and of one read."""
+    """GET requests of at most `total_timeout` seconds each; `timeouts` are those of connecting and of one read.
 
-    def __init__(self, timeouts: tuple[float, float], total_timeout: float) -> None:
-        self._timeouts, self._total_timeout = timeouts, total_timeout
+    An answer longer than `largest_body` bytes is given up.
+    """
+
+    def __init__(self, timeouts: tuple[float, float], total_timeout: float, largest_body: int = LARGEST_BODY) -> None:
+        self._timeouts, self._total_timeout, self._largest_body = timeouts, total_timeout, largest_body
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "allora-worker-node"
         adapter = HTTPAdapter()
@@ -71,7 +74,7 @@ class BoundedHttp:
         deadline = time.perf_counter() + self._total_timeout
         try:
             with self._session.get(url, params=query, timeout=self._timeouts, stream=True, allow_redirects=False) as response:
-                return Answer(response.status_code, response.headers, _read_body(response, deadline))
+                return Answer(response.status_code, response.headers, _read_body(response, deadline, self._largest_body))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ExchangeUnreachableError(f"{url}: {_reason(error)}", hint="It is asked again with the next candle.") from None
 
@@ -80,7 +83,7 @@ class BoundedHttp:
         self._session.close()
 
 
-def _read_body(response: requests.Response, deadline: float) -> bytes:
+def _read_body(response: requests.Response, deadline: float, largest: int) -> bytes:
     body = bytearray()
     while True:
         # read1 hands over what has arrived; read would wait until there is enough of it.
@@ -88,8 +91,8 @@ def _read_body(response: requests.Response, deadline: float) -> bytes:
         if time.perf_counter() > deadline:
             raise requests.Timeout
         body += part
-        if len(body) > LARGEST_BODY:
-            raise requests.RequestException(f"the answer is longer than {LARGEST_BODY} bytes")
+        if len(body) > largest:
+            raise requests.RequestException(f"the answer is longer than {largest} bytes")
         if not part:
             return bytes(body)
 

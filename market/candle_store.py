@@ -1,20 +1,23 @@
 """Candles on disk: one table, one row a candle, written by one process and read by many.
 
-What the exchange itself does not have (a trading halt, the time before a listing) is remembered beside them, so that it is
-neither asked for again nor taken for a hole.
+Each candle keeps the name of the source it came from, whole: two sources never share a row. What the exchange itself does not
+have (a trading halt, the time before a listing) is remembered beside them, so that it is neither asked for again nor taken for a
+hole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, select
+from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, inspect, select, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateColumn
 
 from market.candles import COLUMNS, check_candles, empty_candles
 from node.database import create_tables, metadata, upsert_statement
@@ -23,6 +26,9 @@ from node.durations import Interval
 CHUNK = 5_000
 """Rows written in one transaction: readers in other processes see progress, and a killed writer loses little."""
 
+FIRST_SOURCE: Final = "binance"
+"""Where every candle came from before sources were kept."""
+
 _candles = Table(
     "candles",
     metadata,
@@ -30,6 +36,7 @@ _candles = Table(
     Column("interval", String(4), primary_key=True),
     Column("open_time", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, Double, nullable=name in COLUMNS[6:]) for name in COLUMNS[1:]),
+    Column("source", String(16), nullable=False, server_default=FIRST_SOURCE),
     # The rows lie in the order of the key, so that a window is one sequential read.
     sqlite_with_rowid=False,
 )
@@ -56,25 +63,38 @@ class CandleStore:
     """The candles of every symbol and interval."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         create_tables(engine, _candles, _halts)
-        self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], list(COLUMNS[1:]))
+        _add_source(engine)
+        self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], [*COLUMNS[1:], "source"])
 
-    def upsert(self, symbol: str, interval: Interval, candles: pd.DataFrame) -> int:
+    def upsert(
+        self,
+        symbol: str,
+        interval: Interval,
+        candles: pd.DataFrame,
+        source: str = FIRST_SOURCE,
+        better: Collection[str] = (),
+    ) -> int:
         """Write `candles`, replacing those of the same open time; how many were written. BadMarketDataError writes nothing.
 
-        The store has no clock: that every candle has closed is for the caller to know.
+        What there is already of one of the `better` sources stays. The store has no clock: that every candle has closed is for
+        the caller to know.
         """
         if candles.empty:
             return 0
         candles = check_candles(candles, interval, int(candles["open_time"].max()) + interval.ms)
+        if better:
+            span = int(candles["open_time"].iloc[0]), int(candles["open_time"].iloc[-1])
+            candles = candles[~candles["open_time"].isin(self._times(symbol, interval, *span, better))]
         for start in range(0, len(candles), CHUNK):
             part = candles.iloc[start : start + CHUNK]
             columns = [part[name].tolist() for name in COLUMNS]
             rows = [
-                dict(zip(COLUMNS, row, strict=True), symbol=symbol, interval=interval.value) for row in zip(*columns, strict=True)
+                dict(zip(COLUMNS, row, strict=True), symbol=symbol, interval=interval.value, source=source)
+                for row in zip(*columns, strict=True)
             ]
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(self._upsert, rows)
         return len(candles)
 
@@ -92,32 +112,42 @@ class CandleStore:
 
     def newest(self, symbol: str, interval: Interval) -> int | None:
         """Open time of the newest candle."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             time_ms: int | None = connection.scalar(_of(select(func.max(_candles.c.open_time)), _candles, symbol, interval))
         return time_ms
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
         """Open time of the oldest candle that is newer than `time_ms`."""
         statement = _of(select(func.min(_candles.c.open_time)), _candles, symbol, interval)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             found: int | None = connection.scalar(statement.where(_candles.c.open_time > time_ms))
         return found
 
-    def count(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> int:
-        """How many candles there are with start_ms <= open_time <= end_ms."""
-        statement = _of(select(func.count()).select_from(_candles), _candles, symbol, interval)
-        with self._engine.connect() as connection:
+    def count(self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None) -> int:
+        """How many candles there are with start_ms <= open_time <= end_ms, of these sources only if some are named."""
+        statement = _from(_of(select(func.count()).select_from(_candles), _candles, symbol, interval), sources)
+        with self.engine.connect() as connection:
             return connection.scalar(statement.where(_candles.c.open_time.between(start_ms, end_ms))) or 0
 
-    def holes(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
-        """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not holes."""
+    def sources(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> dict[str, int]:
+        """How many candles there are of each source with start_ms <= open_time <= end_ms."""
+        statement = _of(select(_candles.c.source, func.count().label("candles")), _candles, symbol, interval)
+        statement = statement.where(_candles.c.open_time.between(start_ms, end_ms)).group_by(_candles.c.source)
+        with self.engine.connect() as connection:
+            return {row.source: row.candles for row in connection.execute(statement)}
+
+    def holes(
+        self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None
+    ) -> list[Hole]:
+        """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not holes.
+
+        If `sources` are named, a candle of another one is as good as missing.
+        """
         first, last = -(-start_ms // interval.ms) * interval.ms, interval.floor(end_ms)
-        if first > last or self.count(symbol, interval, first, last) == (last - first) // interval.ms + 1:
+        if first > last or self.count(symbol, interval, first, last, sources) == (last - first) // interval.ms + 1:
             return []
-        statement = _of(select(_candles.c.open_time), _candles, symbol, interval)
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement.where(_candles.c.open_time.between(first, last)).order_by(_candles.c.open_time))
-            there = np.fromiter(rows.scalars(), np.int64)
+        there = self._times(symbol, interval, first, last, sources)
+        with self.engine.connect() as connection:
             halts = self._halts(connection, symbol, interval, first, last)
         missing = np.arange(first, last + 1, interval.ms, dtype=np.int64)
         missing = missing[~np.isin(missing, there, assume_unique=True)]
@@ -127,7 +157,7 @@ class CandleStore:
 
     def halted(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> int:
         """How many candles between `start_ms` and `end_ms` the exchange is known not to have."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             halts = self._halts(connection, symbol, interval, start_ms, end_ms)
         spans = ((max(halt.start_ms, start_ms), min(halt.end_ms, end_ms)) for halt in halts)
         return sum((end - start) // interval.ms + 1 - self.count(symbol, interval, start, end) for start, end in spans)
@@ -135,15 +165,25 @@ class CandleStore:
     def remember_halt(self, symbol: str, interval: Interval, hole: Hole) -> None:
         """The exchange itself has nothing in `hole`: never ask for it again, and never count it as missing."""
         row = {"symbol": symbol, "interval": interval.value, "start_ms": hole.start_ms, "end_ms": hole.end_ms}
-        with self._engine.begin() as connection:
-            connection.execute(upsert_statement(self._engine, _halts, list(row), []), row)
+        with self.engine.begin() as connection:
+            connection.execute(upsert_statement(self.engine, _halts, list(row), []), row)
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
         """Delete candles older than `before_ms`; how many there were."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.end_ms < before_ms))
             deleted = connection.execute(_of(delete(_candles), _candles, symbol, interval).where(_candles.c.open_time < before_ms))
             return deleted.rowcount
+
+    def _times(
+        self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None
+    ) -> npt.NDArray[np.int64]:
+        statement = _from(_of(select(_candles.c.open_time), _candles, symbol, interval), sources)
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time)
+            )
+            return np.fromiter(rows.scalars(), np.int64)
 
     def _halts(self, connection: Connection, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
         statement = _of(select(_halts.c.start_ms, _halts.c.end_ms), _halts, symbol, interval)
@@ -151,7 +191,7 @@ class CandleStore:
         return _joined([Hole(row.start_ms, row.end_ms) for row in connection.execute(statement)])
 
     def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             # The driver's own rows: a window of 90 days of minutes is too long for a Python object per row.
             rows = connection.execute(statement).cursor.fetchall()
         if not rows:
@@ -168,6 +208,26 @@ _Statement = TypeVar("_Statement", Select[Any], Delete)
 
 def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) -> _Statement:
     return statement.where(table.c.symbol == symbol, table.c.interval == interval.value)
+
+
+def _from(statement: Select[Any], sources: Collection[str] | None) -> Select[Any]:
+    return statement if sources is None else statement.where(_candles.c.source.in_(list(sources)))
+
+
+def _add_source(engine: Engine) -> None:
+    """Give databases from before sources were kept their column; another process may do so at the same moment."""
+
+    def lacks_it() -> bool:
+        return all(column["name"] != "source" for column in inspect(engine).get_columns(_candles.name))
+
+    if lacks_it():
+        try:
+            with engine.begin() as connection:
+                column = CreateColumn(_candles.c.source).compile(dialect=engine.dialect)
+                connection.execute(text(f"ALTER TABLE {_candles.name} ADD COLUMN {column}"))
+        except DBAPIError:
+            if lacks_it():
+                raise
 
 
 def _joined(halts: list[Hole]) -> list[Hole]:

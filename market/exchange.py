@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import pandas as pd
@@ -14,10 +15,23 @@ PAGE: Final = 1000
 _BAD_ROWS: Final = "bad_rows"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an exchange treats this node."""
+
+    used_weight: int = 0
+    """Request weight of the newest minute in which it was asked, as it counts it."""
+    silent_seconds: float = 0.0
+    """How long it must not be asked: a rate limit or a ban."""
+    refusing: int = 0
+    """How many of its addresses refuse us."""
+
+
 class Exchange(Protocol):
     """A source of closed candles. Every error is a MarketError."""
 
     name: str
+    """Kept beside every candle that comes from it."""
 
     def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
         """Closed candles with start_ms <= open_time <= end_ms, paged inside; empty where the exchange has none.
@@ -26,8 +40,16 @@ class Exchange(Protocol):
         """
         ...
 
+    def reach(self, interval: Interval) -> int | None:
+        """How many of the newest closed candles it hands out at most; None if its history has no such bound."""
+        ...
+
     def time_ms(self) -> int:
         """The exchange's own time, UTC milliseconds."""
+        ...
+
+    def standing(self) -> Standing:
+        """How it treats us, from what it last answered; asks nothing."""
         ...
 
 

@@ -1,18 +1,21 @@
 """Brings the store up to the newest closed candle.
 
-The newest page comes first, so that serving can begin; then the holes are filled backwards in time, page by page, each committed
-by itself: a process killed in between goes on where it was. What the exchange itself does not have is remembered as a halt.
+The newest page comes first, so that serving can begin; then whole days of the past from the archive, if there is one, newest
+first; then what is still missing backwards in time, page by page. Each file and page is committed by itself: a process killed in
+between goes on where it was. What the exchange itself does not have is remembered as a halt.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import pandas as pd
 import structlog
 
+from market.archive import BinanceArchive
+from market.archive_history import ArchiveHistory
 from market.candle_store import CandleStore, Hole
 from market.exchange import PAGE, Exchange, bad_rows
 from node.clock import Clock
@@ -49,12 +52,20 @@ def refresh(
     clock: Clock,
     on_progress: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
+    *,
+    archive: BinanceArchive | None = None,
+    better: Collection[str] = (),
 ) -> Refreshed:
-    """Bring `symbol` up to the newest closed candle and `history_ms` of past; `on_progress(have, want)` after every page.
+    """Bring `symbol` up to the newest closed candle and `history_ms` of past; `on_progress(have, want)` after every page or file.
 
-    Raises MarketError if the exchange cannot be had; what was fetched until then is stored.
+    `better` names the sources whose candles this exchange's must not replace. Raises MarketError if the exchange cannot be had;
+    what was fetched until then is stored. The archive's errors are logged, and REST does its work. With sources to choose from,
+    call `market.sources.Sources.refresh`.
     """
-    return _Refresh(store, exchange, symbol, interval, history_ms, clock, on_progress, stop or threading.Event()).run()
+    refresh = _Refresh(
+        store, exchange, symbol, interval, history_ms, clock, on_progress, stop or threading.Event(), archive, better
+    )
+    return refresh.run()
 
 
 @dataclass
@@ -69,15 +80,24 @@ class _Refresh:
     clock: Clock
     on_progress: Callable[[int, int], None] | None
     stop: threading.Event
+    archive: BinanceArchive | None
+    better: Collection[str]
 
     def __post_init__(self) -> None:
         self._now_ms = self.clock.now_ms()
         self._last = self.interval.last_closed(self._now_ms)
-        self._first = self._last - (max(1, self.history_ms // self.interval.ms) - 1) * self.interval.ms
+        bars = max(1, self.history_ms // self.interval.ms)
+        self._wanted = self._last - (bars - 1) * self.interval.ms
+        # What lies further back than the exchange reaches is not asked for, and not taken for a halt.
+        reach = self.exchange.reach(self.interval)
+        self._first = self._last - (min(bars, reach or bars) - 1) * self.interval.ms
+        self._good = [self.exchange.name, *self.better]
         self._stored = 0
 
     def run(self) -> Refreshed:
         self._fetch(self._start_of_newest(), self._last)
+        if self.archive is not None:
+            self._read_archive(self.archive)
         for hole in reversed(self._holes()):
             if not self._fill(hole):
                 break
@@ -92,6 +112,11 @@ class _Refresh:
         if newest is None or newest > self._last:
             return page
         return max(page, newest - (CORRECTED - 1) * self.interval.ms)
+
+    def _read_archive(self, archive: BinanceArchive) -> None:
+        span = self._first, self._last, self._now_ms
+        history = ArchiveHistory(self.store, archive, self.symbol, self.interval, *span)
+        self._stored += history.fill(self.stop, self._tell)
 
     def _fill(self, hole: Hole) -> bool:
         """Fetch `hole` from its newest candle backwards; False if told to stop.
@@ -119,7 +144,9 @@ class _Refresh:
         return True
 
     def _remember(self, span: Hole) -> None:
-        """What is still missing in `span` is the exchange's own gap, unless it is young."""
+        """What is still missing in `span` is the exchange's own gap, unless it is young, or a better source may have it."""
+        if self.better:
+            return
         newest = self._now_ms - HALT_AFTER_MS - self.interval.ms
         for hole in self.store.holes(self.symbol, self.interval, span.start_ms, min(span.end_ms, newest)):
             self.store.remember_halt(self.symbol, self.interval, hole)
@@ -127,15 +154,20 @@ class _Refresh:
 
     def _fetch(self, start_ms: int, end_ms: int) -> pd.DataFrame:
         candles = self.exchange.candles(self.symbol, self.interval, start_ms, end_ms)
-        self._stored += self.store.upsert(self.symbol, self.interval, candles)
-        if self.on_progress is not None:
-            self.on_progress(*self._progress())
+        self._stored += self.store.upsert(self.symbol, self.interval, candles, self.exchange.name, self.better)
+        self._tell()
         return candles
 
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress(*self._progress())
+
     def _holes(self) -> list[Hole]:
-        return self.store.holes(self.symbol, self.interval, self._first, self._last)
+        return self.store.holes(self.symbol, self.interval, self._first, self._last, self._good)
 
     def _progress(self) -> tuple[int, int]:
+        """Candles that are there, and how many there should be: nobody wants what no one can give."""
         span = self.symbol, self.interval, self._first, self._last
+        earlier = self.store.count(self.symbol, self.interval, self._wanted, self._first - self.interval.ms)
         whole = (self._last - self._first) // self.interval.ms + 1
-        return self.store.count(*span), whole - self.store.halted(*span)
+        return earlier + self.store.count(*span), earlier + whole - self.store.halted(*span)

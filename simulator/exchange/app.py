@@ -1,4 +1,4 @@
-"""The routes: Binance's /api/v3 for market data in its own wire format, and /simulator to make it fail and to look at it.
+"""The routes: Binance's /api/v3 and archive in their own wire formats, and /simulator to make it fail and to look at it.
 
 Weights, limits and error bodies follow https://developers.binance.com/docs/binance-spot-api-docs/rest-api.
 """
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS, Interval
+from simulator.exchange.archive import SimulatedArchive
 from simulator.exchange.candles import Candles, Market, with_forming
 from simulator.exchange.failures import Failures, Row
 
@@ -38,6 +39,7 @@ class SimulatedExchange:
 
     def __init__(self, market: Market, clock: Clock, failures: Failures) -> None:
         self._market, self._clock, self._failures = market, clock, failures
+        self._archive = SimulatedArchive(market, clock, failures)
         self._weight = 0
         self._weight_minute = 0
         self._requests = 0
@@ -54,6 +56,7 @@ class SimulatedExchange:
                 web.get("/simulator/state", self._state),
                 web.post("/simulator/fail", self._fail),
                 web.post("/simulator/heal", self._heal),
+                *self._archive.routes(),
             ]
         )
         application.on_response_prepare.append(self._stamp)
@@ -147,6 +150,7 @@ class SimulatedExchange:
             "symbols": self._market.symbols,
             "now_ms": self._clock.now_ms(),
             "requests": self._requests,
+            "archive_requests": self._archive.requests,
             "used_weight": self._weight,
             "failures": self._failures.active,
         }

@@ -57,7 +57,7 @@ def wire_rows(candles: pd.DataFrame, interval: Interval = MINUTE) -> list[list[A
 class HeldExchange:
     """An exchange that has exactly the candles it is given, and notes what it was asked."""
 
-    name = "held"
+    name = "binance"
 
     def __init__(self, candles: pd.DataFrame) -> None:
         self.held = candles
@@ -68,6 +68,9 @@ class HeldExchange:
         self.asked.append((start_ms, end_ms))
         found = self.held[self.held["open_time"].between(start_ms, end_ms)] if len(self.held) else empty_candles()
         return with_bad_rows(found.reset_index(drop=True), self.bad)
+
+    def reach(self, interval: Interval) -> int | None:
+        return None
 
     def time_ms(self) -> int:
         return NOW_MS

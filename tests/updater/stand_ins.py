@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from market.candles import COLUMNS
+from market.exchange import Standing
 from node.clock import Clock
 from node.durations import Interval
 from node.errors import MarketError
@@ -30,7 +31,7 @@ def candles(interval: Interval, start_ms: int, count: int, *, seed: int = 0, pri
 class MemoryExchange:
     """Has candles of every symbol since `since_ms`, but for the symbols that fail with an error."""
 
-    name = "memory"
+    name = "binance"
 
     def __init__(
         self, clock: Clock, since_ms: int, failing: dict[str, MarketError] | None = None, empty: Iterable[str] = ()
@@ -50,8 +51,14 @@ class MemoryExchange:
         end_ms = min(end_ms, interval.last_closed(self._clock.now_ms()))
         return frame[frame["open_time"].between(start_ms, end_ms)].reset_index(drop=True)
 
+    def reach(self, interval: Interval) -> int | None:
+        return None
+
     def time_ms(self) -> int:
         return self._clock.now_ms()
+
+    def standing(self) -> Standing:
+        return Standing()
 
     def _all(self, symbol: str, interval: Interval) -> pd.DataFrame:
         if (symbol, interval) not in self._whole:
