@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, delete, func, select
+from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, delete, func, inspect, select
 
 from forecasting.bars import Floats, runs_of
 from forecasting.intervals import LEVELS
@@ -77,17 +77,21 @@ class ServedAnswer:
 
 
 class Ledger:
-    """The answers in one database, beside the candles that tell what came of them."""
+    """The answers in one database, beside the candles that tell what came of them.
+
+    Making one writes nothing, so that it can be read where it cannot be written; its table comes with the first answer.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        create_tables(engine, _answers)
+        self._exists = False
         self._candles = CandleStore(engine)
         self._insert = upsert_statement(engine, _answers, ["topic_id", "made_from"], [])
 
     def record(self, answers: Sequence[ServedAnswer]) -> None:
         """Keep them, all or none. Of a topic and candle the first answer is kept: what is there already stays as it is."""
         if answers:
+            create_tables(self._engine, _answers)
             with self._engine.begin() as connection:
                 connection.execute(self._insert, [_row(answer) for answer in answers])
 
@@ -108,6 +112,8 @@ class Ledger:
 
     def count(self, topic_id: int, *, since_ms: int) -> int:
         """How many answers of a topic were made from bars since then."""
+        if not self._is_there():
+            return 0
         statement = select(func.count()).select_from(_answers)
         with self._engine.connect() as connection:
             found = connection.scalar(statement.where(_answers.c.topic_id == topic_id, _answers.c.made_from >= since_ms))
@@ -126,15 +132,23 @@ class Ledger:
 
     def prune(self, before_ms: int) -> int:
         """Forget every answer made from a bar before `before_ms`; how many there were."""
+        if not self._is_there():
+            return 0
         with self._engine.begin() as connection:
             return connection.execute(delete(_answers).where(_answers.c.made_from < before_ms)).rowcount
+
+    def _is_there(self) -> bool:
+        self._exists = self._exists or inspect(self._engine).has_table(_answers.name)
+        return self._exists
 
     def _stored(self, topic_id: int, since_ms: int, until_ms: int | None) -> pd.DataFrame:
         statement = select(_answers).where(_answers.c.topic_id == topic_id, _answers.c.made_from >= since_ms)
         if until_ms is not None:
             statement = statement.where(_answers.c.made_from <= until_ms)
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement.order_by(_answers.c.made_from)).cursor.fetchall()
+        rows: Sequence[Any] = []
+        if self._is_there():
+            with self._engine.connect() as connection:
+                rows = connection.execute(statement.order_by(_answers.c.made_from)).cursor.fetchall()
         names = [column.name for column in _answers.columns]
         numbers = dict.fromkeys(("topic_id", "made_from", "for_when"), "int64")
         numbers |= {column.name: "float64" for column in _answers.columns if isinstance(column.type, Double)}

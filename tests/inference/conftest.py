@@ -13,7 +13,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from forecasting.ledger import Ledger
-from forecasting.ledger import Ledger
 from inference.application import create_app
 from inference.ledger_keeper import LedgerKeeper
 from inference.metrics import InferenceMetrics
@@ -74,16 +73,7 @@ class Node:
         self.metrics = InferenceMetrics()
         self.scores = ScoreBoard()
         self.keeper = self.another_keeper()
-        self.watcher = Watcher(
-            config=ConfigFile(self.config_path),
-            inference_url="http://localhost",
-            open_data=lambda: MarketData(self.candles, self.heartbeats, self.ledger),
-            models=self.models,
-            board=self.board,
-            clock=self.clock,
-            metrics=self.metrics,
-            note=self._note,
-        )
+        self.watcher = self.another_watcher()
         app = create_app(
             board=self.board,
             models=self.models,
@@ -95,6 +85,19 @@ class Node:
             scores=self.scores,
         )
         self.client: FlaskClient = app.test_client()
+
+    def another_watcher(self) -> Watcher:
+        """The watcher of a process that has just been started over the same disk."""
+        return Watcher(
+            config=ConfigFile(self.config_path),
+            inference_url="http://localhost",
+            open_data=lambda: MarketData(self.candles, self.heartbeats, self.ledger),
+            models=self.models,
+            board=self.board,
+            clock=self.clock,
+            metrics=self.metrics,
+            note=self._note,
+        )
 
     def another_keeper(self) -> LedgerKeeper:
         """The keeper of a process that has just been started over the same disk."""
