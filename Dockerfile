@@ -47,7 +47,7 @@ COPY forecasting ./forecasting
 COPY model_store ./model_store
 COPY inference ./inference
 RUN ["python", "-c", "import inference.server, inference.service, inference.gateway, node.probe"]
-USER node
+USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8000"]
 CMD ["python", "-m", "inference"]
@@ -57,7 +57,7 @@ COPY --from=worker-build /opt/venv /opt/venv
 COPY worker ./worker
 COPY cli ./cli
 RUN ["python", "-c", "import worker.service, cli.main, node.probe"]
-USER node
+USER 10001:10001
 EXPOSE 8002
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8002"]
 CMD ["python", "-m", "worker"]
@@ -70,7 +70,7 @@ COPY model_store ./model_store
 COPY updater ./updater
 COPY cli ./cli
 RUN ["python", "-c", "import updater.service, forecasting.training, cli.main, cli.models, node.probe"]
-USER node
+USER 10001:10001
 EXPOSE 8001
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8001"]
 CMD ["python", "-m", "updater"]
@@ -83,5 +83,5 @@ FROM service AS simulator
 COPY --from=simulator-build /opt/venv /opt/venv
 COPY simulator ./simulator
 RUN ["python", "-c", "import simulator.exchange.app, simulator.chain.server, simulator.announce"]
-USER node
+USER 10001:10001
 CMD ["python", "-m", "simulator.exchange"]

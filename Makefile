@@ -31,11 +31,14 @@ run: install ## run the node against Binance, without Docker
 test: lint ## lint, types, layers and the whole test suite, offline
 	@$(BIN)/python -m pytest
 
-lint: install ## style, types and the direction of imports
+lint: install ## style, types, the direction of imports, and the containers' files
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
 bench: install ## benchmarks, each with its yardstick in the same run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
