@@ -1,4 +1,4 @@
-// What both charts share: the library, fetched once the words stand on the page, and the colours of the style sheet.
+// What both charts share: the library, which comes after the words, and the colours of the style sheet.
 
 const CONFIG = { displayModeBar: false, responsive: true, showTips: false };
 // The library brings rules for maps along, and injects them unless something has their id. There is no map here, and the page's
@@ -6,11 +6,12 @@ const CONFIG = { displayModeBar: false, responsive: true, showTips: false };
 const MAP_RULES = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 let library = null;
 
-/** plotly.js, loaded when it is first needed. */
-const plotly = () => {
+/** plotly.js. To ask early is to have it early. */
+export const plotly = () => {
   library ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.id = MAP_RULES;
+    script.fetchPriority = "low";
     script.src = document.body.dataset.library;
     script.addEventListener("load", () => resolve(globalThis.Plotly));
     script.addEventListener("error", () => {

@@ -5,9 +5,8 @@ import { byId, make, say } from "./elements.js";
 import { shortReason } from "./headline.js";
 import { age, clock, figure, percent, sentence, spanName, topicName, valueText } from "./words.js";
 
-/** Everything about the picked topic. `path` and `view` are null until they are known, or while there are none. */
-export const showForecast = (topic, updater, view, path, now) => {
-  showAnswer(topic, updater, path, now);
+/** The chart and its numbers. `path` and `view` are null until they are known, or while there are none. */
+export const showForecast = (topic, view, path) => {
   showNumbers(topic, path);
   say(byId("steps-words"), stepsWords(topic, Number(byId("steps").value)));
   if (view === null) return;
@@ -24,7 +23,8 @@ export const showForecast = (topic, updater, view, path, now) => {
   drawCandles(place, view, path).catch((error) => say(byId("answer-words"), error.message));
 };
 
-const showAnswer = (topic, updater, path, now) => {
+/** The number, in words; or why there is none. */
+export const showAnswer = (topic, updater, path, now) => {
   const [when, value, words] = path && topic.ready ? answered(topic, path, now) : unanswered(topic, updater, now);
   say(byId("answer-when"), when);
   say(byId("answer-value"), value);

@@ -7,9 +7,6 @@ import { age, clock, clockWithSeconds, count, plainReason, sentence, topicName }
 export const headline = (topics, updater, connection, now) => {
   if (connection.failedSince !== null) return unreachable(connection, now);
   if (topics === null) return { level: "waiting", title: "Asking the node how it is", reasons: [] };
-  if (topics.length === 0) {
-    return { level: "waiting", title: "No topics yet", reasons: ["Add a topic’s number under worker in config.json."] };
-  }
   const failing = topics.filter((topic) => !topic.ready);
   if (failing.length === 0) return { level: "good", title: allAnswer(topics), reasons: [] };
   const level = failing.every((topic) => topic.champion === null) ? "waiting" : "bad";

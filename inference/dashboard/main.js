@@ -1,14 +1,18 @@
 // The page's one thread: what is picked, what is known, who asks for it, and who shows it.
 
+import { plotly } from "./charts.js";
 import { connection, Feed, nodeTime } from "./feed.js";
 import { byId, say } from "./elements.js";
-import { showForecast } from "./forecast.js";
+import { showAnswer, showForecast } from "./forecast.js";
 import { headline, showHeadline } from "./headline.js";
 import { showModels } from "./models.js";
 import { showSkill } from "./skill.js";
 import { showPicker, showTopics } from "./topics.js";
 import { showUpdater } from "./updater.js";
 import { age } from "./words.js";
+
+/** What of a topic changes its chart. */
+const CHANGES = ["topic_id", "made_from", "champion", "ready"];
 
 const choice = readChoice();
 const known = { topics: null, updater: null, models: null, scores: null, view: null, path: null };
@@ -38,12 +42,15 @@ const feeds = {
 function takeTopics(topics) {
   const before = topic();
   known.topics = topics;
-  if (topic() === null) choice.topic = topics[0]?.topic_id ?? null;
+  if (topic() === null) choice.topic = topics[0].topic_id;
   if (before === null) drawSkill();
   const picked = topic();
+  if (!picked.ready) known.path = null;
   showPicker(topics, choice.topic, pick);
   showAll();
-  if (picked && (before?.made_from !== picked.made_from || before?.champion !== picked.champion || before?.ready !== picked.ready)) follow();
+  if (CHANGES.every((name) => before?.[name] === picked[name])) return;
+  drawForecast();
+  follow();
 }
 
 function takeModels(models) {
@@ -78,7 +85,7 @@ function follow() {
 
 function pick(id) {
   choice.topic = id;
-  Object.assign(known, { path: null });
+  known.path = null;
   writeChoice();
   follow();
   drawSkill();
@@ -89,15 +96,21 @@ function showAll() {
   showHeadline(headline(known.topics, known.updater, connection, now), connection.failedSince !== null);
   if (known.topics === null) return;
   showTopics(known.topics, known.updater, now);
+  showAnswer(topic(), known.updater, pathOf(topic()), now);
   if (known.updater) showUpdater(known.updater, known.topics, now);
+}
+
+/** An answer may arrive when another topic has been picked already. */
+function pathOf(picked) {
+  return known.path?.topic_id === picked.topic_id ? known.path : null;
 }
 
 function drawForecast() {
   const picked = topic();
   if (picked === null) return;
   const view = known.view?.topic_id === picked.topic_id ? known.view : null;
-  const path = known.path?.topic_id === picked.topic_id ? known.path : null;
-  showForecast(picked, known.updater, view, path, nodeTime());
+  showAnswer(picked, known.updater, pathOf(picked), nodeTime());
+  showForecast(picked, view, pathOf(picked));
 }
 
 function showHeard() {
@@ -148,6 +161,7 @@ function listen() {
 }
 
 listen();
+plotly().catch(() => {}); // Whoever draws asks again, and says what is wrong.
 feeds.topics.now();
 feeds.updater.now();
 feeds.models.now();

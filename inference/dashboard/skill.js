@@ -21,7 +21,7 @@ const words = (score) => {
   if (score.overall === null) return `${topicName(score)}: ${whole(score.answers)} answers given; what came of them is known ${spanName(score.horizon)} after each.`;
   const { n, skill } = score.overall;
   const verdict = skill > 0 ? "better than the baseline" : skill < 0 ? "worse than the baseline" : "exactly the baseline";
-  return `${topicName(score)}: ${verdict} over ${whole(n)} answers since ${clock(Date.parse(score.since))}.`;
+  return `${topicName(score)}: ${verdict} over ${whole(n)} answers since ${clock(score.overall.first_ms)}.`;
 };
 
 const figures = (overall) => overall && [
@@ -54,6 +54,6 @@ const draw = (place, { rolling, rolling_over: span }) => {
     yaxis: axis({ side: "right", automargin: true, ticksuffix: " %", range: [-furthest, furthest], nticks: 5 }),
     shapes: [zero],
     annotations: [["better", "top", 1], ["worse", "bottom", 0]].map(([text, yanchor, y]) => (
-      { text, x: 0, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, font: { color: colour("quiet"), size: 12 } })),
+      { text, x: 0, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, bgcolor: colour("card"), font: { color: colour("quiet"), size: 12 } })),
   });
 };

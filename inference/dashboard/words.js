@@ -44,12 +44,10 @@ export const age = (ms) => {
   return `${Math.round(seconds / 86400)} days`;
 };
 
-/** A number with as many digits as its size deserves: 64,000.50, 2.3456, 0.00012345. */
+/** A number with as many digits as its size deserves: 64,000.50, 149.060, 2.3456, 0.00012345. */
 export const figure = (value) => {
   const size = Math.abs(value);
-  const digits = size >= 1000 ? { minimumFractionDigits: 2, maximumFractionDigits: 2 }
-    : size >= 1 ? { minimumFractionDigits: 3, maximumFractionDigits: 4 }
-    : { maximumSignificantDigits: 5, maximumFractionDigits: 12 };
+  const digits = size >= 1000 ? fixed(2) : size >= 10 ? fixed(3) : size >= 1 ? fixed(4) : { minimumSignificantDigits: 4, maximumSignificantDigits: 5 };
   return value.toLocaleString("en", digits);
 };
 
