@@ -6,13 +6,13 @@ Both are frozen and bounded, because a manifest is read from a folder that other
 from __future__ import annotations
 
 import math
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from node.durations import Duration
 from node.topics import TOKEN_PATTERN, Cell, Target
+from node.version import code_version
 
 GRAPH: Final = "model.onnx"
 WEIGHTS: Final = "weights.safetensors"
@@ -28,14 +28,6 @@ VersionName = Annotated[str, StringConstraints(pattern=rf"^{VERSION_PATTERN}$")]
 Digest = Annotated[str, StringConstraints(pattern=rf"^{DIGEST_PATTERN}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Reason = Annotated[str, StringConstraints(max_length=2000)]
-
-
-def code_version() -> str:
-    """Version of the installed node, for the record."""
-    try:
-        return version("allora-worker-node")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _plain(value: object) -> object:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from sqlalchemy import make_url
 from node.errors import ConfigError
 
 DEMO_FILE = "demo/.env"
@@ -69,6 +70,29 @@ class Settings(BaseSettings):
         """The key for the network's API; ConfigError if its file cannot be read."""
         if self.allora_api_key_file is None:
             return self.allora_api_key.get_secret_value() if self.allora_api_key else None
+    @property
+    def folders(self) -> dict[str, Path]:
+        """What grows on this machine's disks: the models, and the data where the database is a file."""
+        url = make_url(self.database_url)
+        is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+        return {"models": self.model_store} | ({"data": Path(str(url.database)).parent} if is_file else {})
+
+    @field_validator("archive_url", "kraken_url", "coingecko_url")
+    @classmethod
+    def _url_is_http(cls, value: str | None, info: ValidationInfo) -> str | None:
+        may_be_none = info.field_name == "archive_url"
+        if not (value or "").startswith(("http://", "https://")) and not (may_be_none and value in {None, NO_ARCHIVE}):
+            raise ValueError("give an http(s) URL" + (f", or {NO_ARCHIVE}" if may_be_none else ""))
+        return value
+
+    @property
+    def archive_base(self) -> str | None:
+        """The archive's base, None without one: a file of Binance's says nothing of what another exchange traded."""
+        if self.archive_url is None:
+            hosts = [urlsplit(base).hostname or "" for base in self.exchange_bases]
+            return ARCHIVE if all(host.endswith(BINANCE_DOMAINS) for host in hosts) else None
+        return None if self.archive_url == NO_ARCHIVE else self.archive_url
+
         try:
             return self.allora_api_key_file.read_text(encoding="ascii").strip() or None
         except (OSError, UnicodeDecodeError):

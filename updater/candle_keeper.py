@@ -94,6 +94,11 @@ class CandleKeeper:
         while not stop.is_set():
             wait = self._refresh_newest(stop)
             failures = 0 if wait is None else failures + 1
+    @property
+    def followed(self) -> tuple[Series, ...]:
+        """The series that are kept up to date."""
+        return tuple(self._history)
+
             pause = self._until_next_close()
             if wait is not None:
                 pause = max(wait, min(pause, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]))
@@ -188,8 +193,6 @@ class CandleKeeper:
         labels = (series.symbol, series.interval.value)
         self._metrics.candles_stored.labels(*labels).inc(done.stored)
         self._metrics.holes.labels(*labels).set(done.holes)
-        if done.newest is not None:
-            self._metrics.newest_candle.labels(*labels).set(done.newest / SECOND_MS)
 
     def _no_data(self, series: Series, error: MarketError) -> None:
         self._complain(series, error)

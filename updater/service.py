@@ -25,9 +25,11 @@ from node.health import Check
 from node.settings import Settings
 from node.topics import Topic
 from updater.candle_keeper import CandleKeeper
+from node.metrics import DiskCollector
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard
 from updater.trainer import Trainer
+from updater.collectors import CandleCollector, ExchangeCollector
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +49,12 @@ class Updater:
         self._board = ProgressBoard(Heartbeats(engine), clock)
         self._keeper = CandleKeeper(self._candles, exchange, clock, self._board, self.metrics)
         models = ModelStore(settings.model_store, clock)
-        self._trainer = Trainer(settings, models, clock, self._board, self.metrics, self._keeper.is_filled)
+        self.metrics.registry.register(CandleCollector(lambda: self._keeper.followed, self._candles, clock))
+        self.metrics.registry.register(ExchangeCollector(sources.every))
+        self.metrics.registry.register(DiskCollector("updater", settings.folders))
+        self._ledger = Ledger(engine)
+        reviewer = Reviewer(self._ledger, self._candles, models)
+        self._trainer = Trainer(settings, models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
         self._threads: list[threading.Thread] = []
         self._configure()
 

@@ -123,7 +123,6 @@ class Trainer:
         version = self._store.publish(cell, graph=result.graph, weights=result.weights, draft=result.draft).version
         if gate.promoted:
             self._store.promote(cell, version, gate.reason)
-            self._metrics.champion_skill.labels(topic.id).set(result.skill)
         self._store.prune(cell, self._section.keep_versions)
         self._metrics.training_seconds.observe(result.seconds)
         self._metrics.trainings.labels(topic.id, "promoted" if gate.promoted else "refused").inc()
