@@ -47,8 +47,8 @@ class CandleCollector(Collector):
 class ExchangeCollector(Collector):
     """How the exchanges treat this node."""
 
-    def __init__(self, exchanges: Callable[[], Iterable[Exchange]]) -> None:
-        self._exchanges = exchanges
+    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+        self._exchanges = tuple(exchanges)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         weight = GaugeMetricFamily(
@@ -64,7 +64,7 @@ class ExchangeCollector(Collector):
         refusing = GaugeMetricFamily(
             "allora_updater_exchange_refusing", "Addresses of the exchange that refuse this node.", labels=["exchange"]
         )
-        for exchange in self._exchanges():
+        for exchange in self._exchanges:
             standing = exchange.standing()
             weight.add_metric([exchange.name], standing.used_weight)
             silence.add_metric([exchange.name], standing.silent_seconds)
