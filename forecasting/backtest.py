@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
+from forecasting.bars import beside
 from forecasting.candle_files import CandleFiles
 from forecasting.curves import Curves, curves_of
 from forecasting.evaluation import Scores, Walk, walk_forward
@@ -77,6 +78,8 @@ class Plan:
     seed: int = 0
     max_epochs: int = Updater().max_epochs
     with_curves: bool = False
+    features: tuple[str, ...] = ()
+    leader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def attempt(plan: Plan, trial: Trial) -> Result:
 def _test(plan: Plan, trial: Trial) -> Result:
     if trial.horizon.ms % trial.interval.ms:
         raise NotEnoughDataError(f"a horizon of {trial.horizon} is not a whole number of {trial.interval} candles")
-    candles = until(CandleFiles(plan.folders).candles(trial.token, trial.interval), plan.test_until_ms, trial.interval)
+    candles = until(_recorded(plan, trial), plan.test_until_ms, trial.interval)
     if candles.empty:
         raise NotEnoughDataError(f"there are no {trial.interval} candles of {trial.token}")
     start = plan.train_until_ms if plan.train_until_ms is not None else default_train_until(candles)
@@ -130,6 +133,19 @@ def _test(plan: Plan, trial: Trial) -> Result:
     scores = walk.score(trial.loss)
     curves = curves_of(walk, trial.loss) if plan.with_curves else None
     return Result(trial, 0.0, scores, figures_of(scores), curves, fits=len(walks))
+
+
+def _recorded(plan: Plan, trial: Trial) -> pd.DataFrame:
+    """The record's candles of a trial's token, with the leader's beside them where the trial reads some."""
+    files = CandleFiles(plan.folders)
+    candles = files.candles(trial.token, trial.interval)
+    leader = _leader(plan, trial)
+    return candles if leader is None else beside(candles, files.candles(leader, trial.interval))
+
+
+def _leader(plan: Plan, trial: Trial) -> str | None:
+    """No token leads itself."""
+    return None if plan.leader == trial.token else plan.leader
 
 
 def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> Iterator[tuple[Candidate, Walk]]:
@@ -160,6 +176,7 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
     candidate = train(
         trial.cell, trial.model, trial.loss, history,
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
+        features=plan.features, leader=_leader(plan, trial),
     )  # fmt: skip
     earned = candidate.scores.skill > 0 or model_named(trial.model).plain
     return candidate if earned else without_skill(candidate, history)

@@ -5,14 +5,23 @@ A run is a stretch of candles without a hole. Everything is computed run by run,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from node.durations import Interval
+from node.errors import NotEnoughDataError
+
+READ: Final = ("high", "low", "close", "volume", "trades", "taker_base")
+"""Columns of a candle that anything is made of."""
+
+LEADER: Final = "leader_"
+"""What the columns of another token's candles begin with where they stand beside a token's own."""
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -20,13 +29,20 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """One run of n candles, oldest first. Every array has shape [n]; prices in the quote currency, volume in the base currency."""
+    """One run of n candles, oldest first. Every array has shape [n]; prices in the quote currency, volume in the base currency.
+
+    `trades` and `taker_base` are NaN where the source lacks them. `leader` holds another token's candles of the same times, where
+    they were put beside these.
+    """
 
     open_time: Integers
     high: Floats
     low: Floats
     close: Floats
     volume: Floats
+    trades: Floats
+    taker_base: Floats
+    leader: Bars | None = None
 
     def __len__(self) -> int:
         return len(self.open_time)
@@ -54,11 +70,44 @@ def runs_of(candles: pd.DataFrame, interval: Interval) -> list[Run]:
         return []
     cuts = np.flatnonzero(np.diff(times) != interval.ms) + 1
     edges = [0, *cuts.tolist(), len(times)]
-    columns = {name: candles[name].to_numpy(np.float64) for name in ("high", "low", "close", "volume")}
+    own, leader = _columns(candles, ""), _columns(candles, LEADER)
     return [
-        Run(start, stop, Bars(times[start:stop], **{name: values[start:stop] for name, values in columns.items()}))
+        Run(start, stop, replace(_cut(times, own, start, stop), leader=_cut(times, leader, start, stop) if leader else None))
         for start, stop in pairwise(edges)
     ]
+
+
+def beside(candles: pd.DataFrame, leader: pd.DataFrame) -> pd.DataFrame:
+    """Candles with another token's of the same interval beside them, in columns that begin with LEADER.
+
+    Two candles that open together close together, so nothing of the other token is seen before it is known. Where the other token
+    has no candle there is a hole.
+    """
+    renamed = {name: LEADER + name for name in READ}
+    theirs = leader[["open_time", *READ]].rename(columns=renamed)
+    return candles.merge(theirs, on="open_time", how="inner").reset_index(drop=True)
+
+
+def with_all_of(candles: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The candles that have a value in each of these columns; the others are holes to whoever reads them."""
+    missing = [name for name in columns if name not in candles.columns]
+    if missing:
+        raise NotEnoughDataError(
+            f"the model reads {missing[0]}, which these candles do not have",
+            hint="Another token's candles are put beside by Leader.",
+        )
+    return candles.dropna(subset=list(columns)).reset_index(drop=True) if columns else candles
+
+
+def _columns(candles: pd.DataFrame, prefix: str) -> dict[str, Floats]:
+    """Empty where the frame has none of these."""
+    known = [name for name in READ if prefix + name in candles.columns]
+    return {name: candles[prefix + name].to_numpy(np.float64) for name in known}
+
+
+def _cut(times: Integers, columns: dict[str, Floats], start: int, stop: int) -> Bars:
+    high, low, close, volume, trades, taker_base = (columns[name][start:stop] for name in READ)
+    return Bars(times[start:stop], high, low, close, volume, trades, taker_base)
 
 
 def lag(values: Floats, steps: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.bars import Floats, Integers, runs_of
+from forecasting.bars import Floats, Integers, runs_of, with_all_of
 from forecasting.features import features_of
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
@@ -50,7 +51,8 @@ class Dataset:
 
 
 def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
-    """Features and targets of every candle, computed run by run."""
+    """Features and targets of every candle that has all that the features read, computed run by run."""
+    candles = with_all_of(candles, signature.columns)
     count = len(candles)
     features = np.full((count, len(signature.features)), np.nan, np.float32)
     baseline, scale, truth = (np.full(count, np.nan) for _ in range(3))
@@ -99,9 +101,9 @@ def rows_needed(signature: Signature) -> int:
     return 3 * signature.steps + int(np.ceil(max(SMALLEST_PART, signature.steps) / FRACTIONS["test"]))
 
 
-def candles_digest(candles: pd.DataFrame) -> str:
-    """SHA-256 of what a model can see of candles, in hexadecimal."""
+def candles_digest(candles: pd.DataFrame, more: Sequence[str] = ()) -> str:
+    """SHA-256 of what a model can see of candles, in hexadecimal; `more` are the columns it reads beside the usual ones."""
     digest = hashlib.sha256(candles["open_time"].to_numpy(np.int64).tobytes())
-    for name in ("open", "high", "low", "close", "volume"):
+    for name in ("open", "high", "low", "close", "volume", *more):
         digest.update(candles[name].to_numpy(np.float64).tobytes())
     return digest.hexdigest()

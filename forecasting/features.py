@@ -4,7 +4,8 @@ A feature's value at a candle is made of that candle and at most `warm_up` candl
 signature: to change what a feature means, give it a new name and keep the old one.
 
 Features are free of units where they can be (returns in deviations, volume against its mean), so that they mean the same in a
-calm week and in a wild one, and read open, high, low, close and volume only, which every source has.
+calm week and in a wild one. The usual ones read high, low, close and volume only, which every source has; a feature that reads
+more, such as what takers bought or another token's candles, says so.
 
 Sources: M. Parkinson, "The extreme value method for estimating the variance of the rate of return", 1980 (ranges);
 F. Corsi, "A simple approximate long-memory model of realized volatility", 2009 (volatility at several scales);
@@ -14,6 +15,7 @@ J. P. Morgan and Reuters, "RiskMetrics technical document", 1996 (decaying means
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.bars import (
+    LEADER,
     Bars,
     Floats,
     decaying_mean,
@@ -37,6 +40,7 @@ from forecasting.bars import (
     trailing_sum,
 )
 from node.durations import DAY_MS, Interval
+from node.errors import ForecastError, TrainingError
 from node.topics import Target
 
 SMALLEST_DEVIATION: Final = 1e-5
@@ -63,10 +67,14 @@ WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "satu
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """`compute` gives one value a candle, shape [n], NaN while fewer than `warm_up` candles lie before it."""
+    """`compute` gives one value a candle, shape [n], NaN while fewer than `warm_up` candles lie before it.
+
+    `needs` are the columns it reads that not every frame has; a candle without a value there is a hole to its reader.
+    """
 
     compute: Callable[[Bars], Floats]
     warm_up: int
+    needs: tuple[str, ...] = ()
 
 
 def deviation(bars: Bars, span: int) -> Floats:
@@ -164,6 +172,47 @@ def _decaying_return(bars: Bars, half_life: int) -> Floats:
     return mean / (deviation(bars, SCALE_SPAN) * math.sqrt(math.log(2) / (2 * half_life)))
 
 
+def _taker_imbalance(bars: Bars, span: int) -> Floats:
+    """What takers bought less what they sold over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
+    volume = trailing_sum(bars.volume, span)
+    balance = trailing_sum(2 * bars.taker_base - bars.volume, span)
+    part = np.divide(balance, volume, out=np.zeros_like(volume), where=volume > 0)
+    return np.where(np.isnan(balance), np.nan, part)
+
+
+def _signed_volume(bars: Bars, span: int) -> Floats:
+    """Root of what takers bought less what they sold, against the mean volume over `span` bars, with its sign."""
+    mean, balance = trailing_mean(bars.volume, span), 2 * bars.taker_base - bars.volume
+    size = np.divide(np.abs(balance), mean, out=np.zeros_like(mean), where=mean > 0)
+    return np.where(np.isnan(mean), np.nan, np.sign(balance) * np.sqrt(size))
+
+
+def _trades_surprise(bars: Bars, span: int) -> Floats:
+    """Log of the number of trades against its mean over `span` bars."""
+    return np.log((bars.trades + 1) / (trailing_mean(bars.trades, span) + 1))
+
+
+def _leader_of(bars: Bars) -> Bars:
+    if bars.leader is None:
+        raise ForecastError("no other token's candles stand beside these")
+    return bars.leader
+
+
+def _leader_return(bars: Bars, span: int) -> Floats:
+    """The other token's log return over `span` bars, in its own deviations."""
+    return _scaled_return(_leader_of(bars), span)
+
+
+def _leader_gap(bars: Bars, span: int) -> Floats:
+    """By how much the other token's scaled return over `span` bars is ahead of this one's."""
+    return _leader_return(bars, span) - _scaled_return(bars, span)
+
+
+def _leader_imbalance(bars: Bars, span: int) -> Floats:
+    """The other token's taker imbalance."""
+    return _taker_imbalance(_leader_of(bars), span)
+
+
 def _weekday(bars: Bars, day: int) -> Floats:
     """1 on this day of the week (Monday is 0) in UTC, 0 on the others."""
     days = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
@@ -186,9 +235,14 @@ def _over(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats
     return {f"{name}_{span}": Feature(_with(compute, span), max(span, also)) for span in spans}
 
 
-def _over_candles(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats]) -> dict[str, Feature]:
+def _over_candles(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats], *needs: str) -> dict[str, Feature]:
     """One feature a span, made of that many candles: one fewer lies before the newest."""
-    return {f"{name}_{span}": Feature(_with(compute, span), span - 1) for span in spans}
+    return {f"{name}_{span}": Feature(_with(compute, span), span - 1, needs) for span in spans}
+
+
+def _beside_leader(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats]) -> dict[str, Feature]:
+    """One feature a span, made of the other token's returns over that span and their ordinary size."""
+    return {f"{name}_{span}": Feature(_with(compute, span), max(span, SCALE_SPAN), (LEADER + "close",)) for span in spans}
 
 
 def _with(compute: Callable[[Bars, int], Floats], span: int) -> Callable[[Bars], Floats]:
@@ -230,6 +284,12 @@ FEATURES: Final[dict[str, Feature]] = {
         for name, wave in (("sine", np.sin), ("cosine", np.cos))
     },
     **{name: Feature(_with(_weekday, day), 0) for day, name in enumerate(WEEKDAYS)},
+    **_over_candles((1, 5, 15), "taker_imbalance", _taker_imbalance, "taker_base"),
+    **_over_candles((60,), "signed_volume", _signed_volume, "taker_base"),
+    **_over_candles((60,), "trades_surprise", _trades_surprise, "trades"),
+    **_beside_leader((1, 5, 15), "leader_return", _leader_return),
+    **_beside_leader((1, 5, 15), "leader_gap", _leader_gap),
+    **_over_candles((1, 5, 15), "leader_imbalance", _leader_imbalance, LEADER + "taker_base"),
 }
 """Every feature by its name."""
 
@@ -258,6 +318,12 @@ DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
     Target.VOLATILITY: _OF_VOLATILITY,
 }
 
+LEADER_FEATURES: Final = tuple(f"leader_{name}_{span}" for name in ("return", "gap") for span in (1, 5, 15))
+"""What is read of another token's candles where a topic names one and chooses no features."""
+
+DEFAULT: Final = "default"
+"""Stands for a target's default features where features are chosen by name."""
+
 WORTHWHILE_WARM_UP: Final = 0.2
 """Part of the history that a feature may cost before the first value of it is there."""
 
@@ -265,6 +331,32 @@ WORTHWHILE_WARM_UP: Final = 0.2
 def default_features(target: Target, bars: int) -> tuple[str, ...]:
     """The target's features whose warm-up a history of `bars` candles can afford."""
     return affordable(DEFAULT_FEATURES[target], bars)
+
+
+def chosen_features(target: Target, choice: Sequence[str], leader: str | None) -> tuple[str, ...]:
+    """The features that a topic's `choice` names, or the target's default ones, with the leader's where there is one.
+
+    TrainingError for a name that is no feature's, and for one that reads another token's candles if there is no `leader`.
+    """
+    names = choice or (DEFAULT, *(LEADER_FEATURES if leader else ()))
+    chosen = dict.fromkeys(part for name in names for part in (DEFAULT_FEATURES[target] if name == DEFAULT else (name,)))
+    for name in chosen:
+        if name not in FEATURES:
+            near = difflib.get_close_matches(name, FEATURES, n=1)
+            raise TrainingError(f"there is no feature {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if leader is None and reads_leader([name]):
+            raise TrainingError(f"the feature {name!r} reads another token's candles", hint="Name that token as Leader.")
+    return tuple(chosen)
+
+
+def reads_leader(names: Sequence[str]) -> bool:
+    """Whether any of these features reads another token's candles."""
+    return any(column.startswith(LEADER) for column in needs_of(names))
+
+
+def needs_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Columns that these features read and not every frame has."""
+    return tuple(dict.fromkeys(column for name in names for column in FEATURES[name].needs))
 
 
 def affordable(names: Sequence[str], bars: int) -> tuple[str, ...]:

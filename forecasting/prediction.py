@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.bars import Floats, Integers, runs_of
+from forecasting.bars import Floats, Integers, runs_of, with_all_of
 from forecasting.dataset import Dataset
 from forecasting.features import features_of
 from forecasting.intervals import Intervals
@@ -80,7 +80,7 @@ def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
     """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a hole is in the way."""
     needed = signature.bars_needed
     newest = candles.iloc[-needed:]
-    runs = runs_of(newest, signature.interval)
+    runs = runs_of(with_all_of(newest, signature.columns), signature.interval)
     have = len(runs[-1].bars) if runs else 0
     if have < needed:
         reason = "a hole lies in them" if len(newest) >= needed else f"there are {len(newest)}"

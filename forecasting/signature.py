@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from forecasting.features import FEATURES, SCALE_SPAN, warm_up_of
+from forecasting.features import FEATURES, SCALE_SPAN, needs_of, reads_leader, warm_up_of
 from node.durations import Duration, Interval
 from node.errors import ForecastError
 from node.topics import Cell, Target
@@ -18,7 +18,7 @@ class Signature:
     """A model's input: `window` bars of `interval`, with `features` in this order; and its output, `target` over `horizon`.
 
     `scale_span` is the number of bars over which the ordinary size of a return is taken, `estimator` names what is meant by
-    volatility, `model` names the network.
+    volatility, `model` names the network, `leader` the token whose candles some features read beside the own ones.
     """
 
     token: str
@@ -30,6 +30,7 @@ class Signature:
     model: str = "birnn"
     scale_span: int = SCALE_SPAN
     estimator: str = DEFAULT_ESTIMATOR
+    leader: str | None = None
 
     @property
     def cell(self) -> Cell:
@@ -39,6 +40,11 @@ class Signature:
     def steps(self) -> int:
         """The horizon in bars."""
         return self.horizon.ms // self.interval.ms
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that its features read and not every frame has."""
+        return needs_of(self.features)
 
     @property
     def warm_up(self) -> int:
@@ -74,4 +80,6 @@ class Signature:
         unknown = [name for name in signature.features if name not in FEATURES]
         if unknown:
             raise ForecastError(f"the model reads the feature {unknown[0]!r}, which this node does not have")
+        if signature.leader is None and reads_leader(signature.features):
+            raise ForecastError("the model reads another token's candles and does not say whose")
         return signature

@@ -8,7 +8,7 @@ model are fitted stands in `forecasting.assembling`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from forecasting.bars import Integers
 from forecasting.checkpoint import Learned, TrainedModel, check_graph, from_safetensors, samples_of, to_onnx, to_safetensors
 from forecasting.dataset import Dataset, build_dataset, candles_digest, split
 from forecasting.evaluation import Scores, walk_over
-from forecasting.features import affordable, default_features
+from forecasting.features import affordable, chosen_features, reads_leader
 from forecasting.fitting import FitSettings, Progress, reproducible
 from forecasting.intervals import Intervals
 from forecasting.losses import loss_of
@@ -66,6 +66,8 @@ def train(
     seed: int = 0,
     max_epochs: int = 60,
     interval: Interval | None = None,
+    features: Sequence[str] = (),
+    leader: str | None = None,
     champion: bytes | None = None,
     settings: FitSettings | None = None,
     kind: Model | None = None,
@@ -73,14 +75,16 @@ def train(
 ) -> Candidate:
     """Train `model` for `cell` on closed candles at `interval`, by default the cell's own, and score it with `loss`.
 
-    `champion` holds the weights (safetensors) of the present champion to start from, which is done only where they fit and have
-    not seen what this training keeps apart. `kind` stands in for the registered model of that name, which is how other settings are
-    tried; such a candidate is not for publishing. The same seed, data and settings give the same bytes on the same machine.
+    `features` are the names a topic chose, none for the usual ones; `leader` is the token whose candles stand beside those of the
+    cell (`forecasting.bars.beside`). `champion` holds the weights (safetensors) of the present champion to start from, which is
+    done only where they fit and have not seen what this training keeps apart. `kind` stands in for the registered model of that
+    name, which is how other settings are tried; such a candidate is not for publishing. The same seed, data and settings give the
+    same bytes on the same machine.
     NotEnoughDataError says how many candles are needed; TrainingError if the fit diverges.
     """
     started = time.perf_counter()
     loss_of(loss)
-    signature = signature_of(cell, model, len(candles), interval, kind)
+    signature = signature_of(cell, model, len(candles), interval, kind, features=features, leader=leader)
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
@@ -96,7 +100,7 @@ def train(
         samples=made.samples,
         data_start_ms=int(dataset.times[0]),
         data_end_ms=int(dataset.times[-1]),
-        data_sha256=candles_digest(candles),
+        data_sha256=candles_digest(candles, signature.columns),
         test_start_ms=int(dataset.times[parts.test[0]]),
         test_end_ms=int(dataset.times[parts.test[-1]]),
         seed=seed,
@@ -144,15 +148,29 @@ def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: 
     return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
 
 
-def signature_of(cell: Cell, model: str, bars: int, interval: Interval | None = None, kind: Model | None = None) -> Signature:
-    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own."""
+def signature_of(
+    cell: Cell,
+    model: str,
+    bars: int,
+    interval: Interval | None = None,
+    kind: Model | None = None,
+    *,
+    features: Sequence[str] = (),
+    leader: str | None = None,
+) -> Signature:
+    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own.
+
+    A model that names its features itself reads those, whatever was chosen.
+    """
     kind = kind or model_named(model)
+    names = affordable(chosen_features(cell.target, features, leader) if kind.features is None else kind.features, bars)
     return Signature(
         token=cell.token,
         target=cell.target,
         horizon=cell.horizon,
         interval=interval or cell.interval,
         window=kind.window,
-        features=default_features(cell.target, bars) if kind.features is None else affordable(kind.features, bars),
+        features=names,
         model=model,
+        leader=leader if reads_leader(names) else None,
     )

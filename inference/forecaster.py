@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from forecasting.bars import beside
 from forecasting.intervals import Intervals
 from forecasting.prediction import Forecast, bars_needed, forecast
+from forecasting.recent import RecentErrors
 from forecasting.signature import Signature
 from inference.number_text import decimal_text
 from inference.snapshot import Answer, Champion, Outlook, Problem, Source
@@ -16,7 +19,7 @@ from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
 from node.durations import QUOTE_INTERVAL, SECOND_MS
 from node.errors import ForecastError, ModelStoreError, NoChampionError, NodeError
-from node.topics import Cell, Target
+from node.topics import Cell, Target, symbol_of
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +46,7 @@ class Forecaster:
         self._pointed: str | None = None
         self._tried_ms: int | None = None
         self._made: _Made | None = None
+        self._recent: tuple[str, RecentErrors] | None = None
 
     @property
     def champion(self) -> Champion | None:
@@ -53,11 +57,15 @@ class Forecaster:
         return Champion(manifest.version, manifest.score("skill"), manifest.created_ms)
 
     def sources(self, candles: CandleStore) -> tuple[Source, ...]:
-        """The candles this cell's answers rest on, with the newest of each: the model's bars, and minutes for the last price."""
-        intervals = {self.cell.interval: None}
+        """The candles this cell's answers rest on, with the newest of each: the model's bars, those of another token that it reads
+        beside them, and minutes for the last price."""
+        leader = self._version.manifest.signature.get("leader") if self._version else None
+        wanted = {(self.cell.symbol, self.cell.interval): None}
+        if leader is not None:
+            wanted[symbol_of(leader), self.cell.interval] = None
         if self.cell.target is Target.PRICE:
-            intervals[QUOTE_INTERVAL] = None
-        return tuple(Source(self.cell.symbol, each, candles.newest(self.cell.symbol, each)) for each in intervals)
+            wanted[self.cell.symbol, QUOTE_INTERVAL] = None
+        return tuple(Source(symbol, interval, candles.newest(symbol, interval)) for symbol, interval in wanted)
 
     def follow_champion(self, now_ms: int) -> None:
         """Load the champion if the pointer names another one than before, or if the last attempt did not give the one it names."""
@@ -105,13 +113,21 @@ class Forecaster:
             return Problem(f"version {version.name} failed: {type(error).__name__}", "The log of inference says more.")
 
     def _forecast(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer:
-        newest = {source.interval: source.newest for source in sources}
-        missing = [interval for interval, open_time in newest.items() if open_time is None]
+        newest = {(source.symbol, source.interval): source.newest for source in sources}
+        missing = [source for source in sources if source.newest is None]
         if missing:
-            raise ForecastError(f"there are no {missing[0]} candles of {self.cell.symbol} yet", hint="The updater fetches them.")
+            raise ForecastError(
+                f"there are no {missing[0].interval} candles of {missing[0].symbol} yet", hint="The updater fetches them."
+            )
         signature = Signature.from_dict(version.manifest.signature)
-        bars = candles.last(self.cell.symbol, self.cell.interval, bars_needed(signature), newest[self.cell.interval])
-        made = forecast(version.session, signature, bars, self._last_price(candles, newest.get(QUOTE_INTERVAL)))
+        recent = self._recent_errors(version, signature)
+        # The model's candles must have closed together: until the later one of two tokens' is there, the one before counts.
+        until = min(source.newest for source in sources if source.interval is self.cell.interval and source.newest is not None)
+        count = recent.bars_wanted(until) if recent else bars_needed(signature)
+        bars = candles.last(self.cell.symbol, self.cell.interval, count, until)
+        if signature.leader is not None:
+            bars = beside(bars, candles.last(symbol_of(signature.leader), self.cell.interval, count, until))
+        made = forecast(version.session, signature, bars, self._last_price(candles, newest.get((self.cell.symbol, QUOTE_INTERVAL))))
         if self.cell.target is not Target.LOG_RETURN and not made.value > 0:
             raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.cell.target} can be")
         return Answer(
@@ -120,8 +136,22 @@ class Forecaster:
             version=version.name,
             made_from=made.made_from,
             forecast=made,
-            outlook=_outlook(version, signature, made),
+            outlook=_outlook(version, signature, made, recent, bars),
         )
+
+    def _recent_errors(self, version: Version, signature: Signature) -> RecentErrors | None:
+        """What is known of this version's errors; None for one without intervals, or with some that are none."""
+        if self._recent is None or self._recent[0] != version.name:
+            self._recent = None
+            if version.manifest.intervals is None:
+                return None
+            try:
+                intervals = Intervals.from_dict(version.manifest.intervals)
+            except ForecastError as error:
+                log.warning("no path ahead", model=str(self.cell), version=version.name, error=error)
+                return None
+            self._recent = version.name, RecentErrors(version.session, signature, intervals)
+        return self._recent[1]
 
     def _last_price(self, candles: CandleStore, newest: int | None) -> float | None:
         if self.cell.target is not Target.PRICE:
@@ -129,12 +159,14 @@ class Forecaster:
         return float(candles.last(self.cell.symbol, QUOTE_INTERVAL, 1, newest)["close"].iloc[-1])
 
 
-def _outlook(version: Version, signature: Signature, made: Forecast) -> Outlook | None:
+def _outlook(
+    version: Version, signature: Signature, made: Forecast, recent: RecentErrors | None, bars: pd.DataFrame
+) -> Outlook | None:
     """None for a version without intervals, or with some that lead out of what numbers can say: its answer stands all the same."""
-    if version.manifest.intervals is None:
+    if recent is None:
         return None
     try:
-        outlook = Outlook(signature, Intervals.from_dict(version.manifest.intervals), made)
+        outlook = Outlook(signature, recent.intervals_at(bars), made)
         outlook.path(1)
     except ForecastError as error:
         log.warning("no path ahead", model=str(signature.cell), version=version.name, error=error)

@@ -86,6 +86,10 @@ class Parameters(BaseModel):
     horizon: str | None = Field(None, alias="Horizon", description="How far ahead: 5m, 8h, 24h, 7d.")
     model: str = Field("birnn", alias="Model", description="The model trained for this topic.")
     loss: str | None = Field(None, alias="Loss", description="The loss that scores the topic. Default: the catalogue's, or mse.")
+    features: str | None = Field(
+        None, alias="Features", description="Names with commas, of what the model reads; default stands for the usual ones."
+    )
+    leader: str | None = Field(None, alias="Leader", description="A token whose candles the model reads too, such as BTC.")
 
     @property
     def template_variables(self) -> dict[str, str]:
@@ -167,7 +171,24 @@ def _topic(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
     if unknown:
         raise ValueError(f"InferenceEndpoint uses {{{unknown[0]}}}, which parameters does not define")
     endpoint = PLACEHOLDER.sub(lambda match: variables.get(match[1], match[0]), template)
-    return Topic(entry.topic_id, cell, given.model, loss, known.epoch_blocks if known else None, endpoint)
+    epoch_blocks = known.epoch_blocks if known else None
+    return Topic(entry.topic_id, cell, given.model, loss, epoch_blocks, endpoint, _features(given), _leader(given, cell))
+
+
+def _features(given: Parameters) -> tuple[str, ...]:
+    names = (name.strip() for name in (given.features or "").split(","))
+    return tuple(name for name in names if name)
+
+
+def _leader(given: Parameters, cell: Cell) -> str | None:
+    if given.leader is None:
+        return None
+    leader = given.leader.upper()
+    if not TOKEN_PATTERN.fullmatch(leader):
+        raise ValueError(f"Leader {leader!r} is not a token; write letters and digits, such as BTC")
+    if leader == cell.token:
+        raise ValueError(f"Leader {leader!r} is the topic's own token; name another one, or none")
+    return leader
 
 
 def _cell(entry: WorkerEntry, network: str, known: KnownTopic | None) -> Cell:

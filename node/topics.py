@@ -83,6 +83,10 @@ class Topic:
     epoch_blocks: int | None
     endpoint: str
     """The inference URL with every template variable but {BlockHeight} replaced."""
+    features: tuple[str, ...] = ()
+    """What the model reads, by name; empty for the target's usual features."""
+    leader: str | None = None
+    """Token whose candles the model reads beside the topic's own."""
 
     @property
     def token(self) -> str:

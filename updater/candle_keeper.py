@@ -7,7 +7,7 @@ long way back. Neither waits for a training.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -25,7 +25,7 @@ from node.errors import (
     RateLimitedError,
     UnknownSymbolError,
 )
-from node.topics import Target, Topic
+from node.topics import Target, Topic, symbol_of
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 
@@ -50,15 +50,24 @@ class Series:
     interval: Interval
 
 
-def needed_history(config: Config, topics: tuple[Topic, ...]) -> dict[Series, int]:
-    """How far back, in milliseconds, each series must reach: what models learn from, and minutes for the last price."""
+def series_of(topic: Topic) -> tuple[Series, ...]:
+    """What a topic's models read: its own candles, and those of another token beside them."""
+    symbols = [topic.cell.symbol, *([symbol_of(topic.leader)] if topic.leader else [])]
+    return tuple(Series(symbol, topic.cell.interval) for symbol in symbols)
+
+
+def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> dict[Series, int]:
+    """How far back, in milliseconds, each series must reach: what models learn from, what the champions that are `served` read
+    beside it, and minutes for the last price."""
     history: dict[Series, int] = {}
     for topic in topics:
-        wanted = {Series(topic.cell.symbol, topic.cell.interval): config.updater.history_ms(topic.cell.interval)}
+        wanted = dict.fromkeys(series_of(topic), config.updater.history_ms(topic.cell.interval))
         if topic.cell.target is Target.PRICE:
             wanted.setdefault(Series(topic.cell.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
         for series, reach in wanted.items():
             history[series] = max(reach, history.get(series, 0))
+    for series in served:
+        history.setdefault(series, config.updater.history_ms(series.interval))
     return history
 
 
@@ -77,16 +86,16 @@ class CandleKeeper:
         self._backfill_now = threading.Event()
         self._complaints = _Complaints(clock)
 
-    def configure(self, config: Config, topics: tuple[Topic, ...]) -> None:
-        """Follow these topics from now on."""
+    def configure(self, config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> None:
+        """Follow these topics, and what their present champions read, from now on."""
         self._topics = topics
-        self._history = needed_history(config, topics)
+        self._history = needed_history(config, topics, served)
         self._filled &= self._history.keys()
         self._backfill_now.set()
 
     def is_filled(self, topic: Topic) -> bool:
         """True once the history a topic learns from has been walked to its end."""
-        return Series(topic.cell.symbol, topic.cell.interval) in self._filled
+        return all(series in self._filled for series in series_of(topic))
 
     def follow(self, stop: threading.Event) -> None:
         """Fetch the newest candles just after each minute until stopped."""

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import pandas as pd
 import structlog
 
+from forecasting.bars import beside
 from forecasting.evaluation import Comparison, walk_forward
 from forecasting.fitting import Progress
 from forecasting.prediction import open_session
@@ -25,7 +26,7 @@ from node.clock import SystemClock
 from node.database import open_database
 from node.errors import ForecastError, NoChampionError, NodeError
 from node.logs import configure_logs
-from node.topics import Topic
+from node.topics import Topic, symbol_of
 from updater.gate import judge
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ def hold(contest: Contest) -> Trained | Failed:
 
 def _hold(contest: Contest) -> Trained:
     topic, cell = contest.topic, contest.topic.cell
-    candles = _candles(contest)
+    candles = _candles(contest, topic.leader)
     champion = _champion(contest)
     weights = champion.weights_path.read_bytes() if champion else None
     candidate = train(
@@ -93,12 +94,14 @@ def _hold(contest: Contest) -> Trained:
         candles,
         seed=SEED,
         max_epochs=contest.max_epochs,
+        features=topic.features,
+        leader=topic.leader,
         champion=weights,
         on_progress=_reporter(topic),
     )
     if candidate.scores.skill <= 0:
         candidate = without_skill(candidate, candles)
-    verdict = judge(candidate.scores, _beside(candidate, champion, candles, topic.loss), champion is not None)
+    verdict = judge(candidate.scores, _versus(contest, candidate, champion, candles), champion is not None)
     draft = Draft(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
@@ -118,10 +121,12 @@ def _hold(contest: Contest) -> Trained:
     return Trained(topic, draft, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
 
 
-def _candles(contest: Contest) -> pd.DataFrame:
+def _candles(contest: Contest, leader: str | None) -> pd.DataFrame:
+    """The topic's history, with the candles of a `leader` beside it."""
     store = CandleStore(open_database(contest.database_url))
-    cell = contest.topic.cell
-    return store.window(cell.symbol, cell.interval, contest.now_ms - contest.history_ms, contest.now_ms)
+    interval, start_ms = contest.topic.cell.interval, contest.now_ms - contest.history_ms
+    own = store.window(contest.topic.cell.symbol, interval, start_ms, contest.now_ms)
+    return own if leader is None else beside(own, store.window(symbol_of(leader), interval, start_ms, contest.now_ms))
 
 
 def _champion(contest: Contest) -> Version | None:
@@ -131,7 +136,7 @@ def _champion(contest: Contest) -> Version | None:
         return None
 
 
-def _beside(candidate: Candidate, champion: Version | None, candles: pd.DataFrame, loss: str) -> Comparison | None:
+def _versus(contest: Contest, candidate: Candidate, champion: Version | None, candles: pd.DataFrame) -> Comparison | None:
     """Candidate and champion on the candles that neither has learned from; None where that cannot be had."""
     if champion is None or champion.manifest.test_start_ms is None:
         return None
@@ -139,9 +144,9 @@ def _beside(candidate: Candidate, champion: Version | None, candles: pd.DataFram
     end = candidate.test_end_ms
     try:
         signature = Signature.from_dict(champion.manifest.signature)
-        theirs = walk_forward(champion.session, signature, candles, start, end)
+        theirs = walk_forward(champion.session, signature, _candles(contest, signature.leader), start, end)
         ours = walk_forward(open_session(candidate.graph), candidate.signature, candles, start, end)
-        return ours.compare(theirs, loss)
+        return ours.compare(theirs, contest.topic.loss)
     except ForecastError as error:
         log.warning("champion cannot be compared with", model=str(candidate.signature.cell), error=error)
         return None

@@ -10,7 +10,7 @@ Meanwhile the main thread publishes the heartbeat and reads config.json again wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -21,10 +21,11 @@ from node.clock import Clock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.durations import MINUTE_MS
+from node.errors import ModelStoreError
 from node.health import Check
 from node.settings import Settings
-from node.topics import Topic
-from updater.candle_keeper import CandleKeeper
+from node.topics import Topic, symbol_of
+from updater.candle_keeper import CandleKeeper, Series
 from node.metrics import DiskCollector
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard
@@ -48,13 +49,13 @@ class Updater:
         self._candles = CandleStore(engine)
         self._board = ProgressBoard(Heartbeats(engine), clock)
         self._keeper = CandleKeeper(self._candles, exchange, clock, self._board, self.metrics)
-        models = ModelStore(settings.model_store, clock)
+        self._models = ModelStore(settings.model_store, clock)
         self.metrics.registry.register(CandleCollector(lambda: self._keeper.followed, self._candles, clock))
         self.metrics.registry.register(ExchangeCollector(sources.every))
         self.metrics.registry.register(DiskCollector("updater", settings.folders))
         self._ledger = Ledger(engine)
         reviewer = Reviewer(self._ledger, self._candles, models)
-        self._trainer = Trainer(settings, models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
+        self._trainer = Trainer(settings, self._models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
         self._threads: list[threading.Thread] = []
         self._configure()
 
@@ -114,5 +115,16 @@ class Updater:
         config = self._config.current
         topics = config.topics(self._settings.inference_url)
         self._board.follow(topics)
-        self._keeper.configure(config, topics)
+        self._keeper.configure(config, topics, self._served(topics))
         self._trainer.configure(config.updater, topics)
+
+    def _served(self, topics: tuple[Topic, ...]) -> Iterator[Series]:
+        """Other tokens' candles that champions read, whatever the config says by now: they are served until others take over."""
+        for topic in topics:
+            version = self._models.champion_version(topic.cell)
+            try:
+                signature = self._models.manifest(topic.cell, version).signature if version else {}
+            except ModelStoreError:
+                continue
+            if signature.get("leader"):
+                yield Series(symbol_of(signature["leader"]), topic.cell.interval)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.bars import runs_of
+from forecasting.bars import beside, runs_of
 from forecasting.features import DEFAULT_FEATURES, FEATURES, default_features, feature_matrix, features_of, warm_up_of
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
@@ -17,14 +17,26 @@ from node.topics import Cell, Target
 from tests.forecasting.synthetic import make_candles, signature_for
 
 ROWS = 1_600
-CANDLES = make_candles(ROWS)
-NAMES = tuple(FEATURES)
 PRICES = ["open", "high", "low", "close"]
+NAMES = tuple(FEATURES)
+USUAL = tuple(name for name in NAMES if not FEATURES[name].needs)
+
+
+def traded(seed: int) -> pd.DataFrame:
+    """Candles that know what takers bought and how many trades there were."""
+    candles, noise = make_candles(ROWS, seed=seed), np.random.default_rng(seed)
+    return candles.assign(taker_base=candles["volume"] * noise.uniform(size=ROWS), trades=noise.poisson(50.0, ROWS).astype(float))
+
+
+OWN, LEADER_CANDLES = traded(0), traded(7)
+CANDLES = beside(OWN, LEADER_CANDLES)
 TARGETS = [
     signature_for(Cell("BTC", Target.PRICE, Duration.parse("10m"))),
     signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))),
     signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("4h"))),
 ]
+
+OPTIONAL = ("taker_base", "trades", "leader_taker_base")
 
 any_row = st.integers(0, ROWS - 1)
 
@@ -39,6 +51,8 @@ def with_changes(candles: pd.DataFrame, start: int, stop: int, factor: float, vo
     place = changed.index[start:stop]
     changed.loc[place, PRICES] *= factor
     changed.loc[place, "volume"] = volume
+    changed.loc[place, "taker_base"] = volume / 3
+    changed.loc[place, "trades"] += 9
     return changed
 
 
@@ -52,6 +66,31 @@ def test_no_feature_changes_when_a_later_candle_does(row: int, length: int, fact
     before = feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
     after = feature_matrix(changed, NAMES, Interval.MINUTE)[: row + 1]
     np.testing.assert_array_equal(before, after)
+
+
+@settings(max_examples=40, deadline=None)
+@given(row=any_row, length=st.integers(1, 50), **changes)
+def test_no_feature_changes_when_another_tokens_later_candle_does(row: int, length: int, factor: float, volume: float) -> None:
+    other = with_changes(LEADER_CANDLES, row + 1, row + 1 + length, factor, volume)
+    before = feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
+    after = feature_matrix(beside(OWN, other), NAMES, Interval.MINUTE)[: row + 1]
+    np.testing.assert_array_equal(before, after)
+
+
+@settings(max_examples=40, deadline=None)
+@given(row=any_row)
+def test_another_tokens_candle_that_closes_later_is_not_there_yet(row: int) -> None:
+    known = beside(OWN.iloc[: row + 1], LEADER_CANDLES)
+    assert known["open_time"].iloc[-1] == OWN["open_time"].iloc[row]
+    pd.testing.assert_frame_equal(known, CANDLES.iloc[: row + 1])
+    assert len(beside(OWN, LEADER_CANDLES.iloc[: row + 1])) == row + 1
+
+
+def test_where_another_token_has_no_candle_there_is_a_hole() -> None:
+    hole = 700
+    matrix = feature_matrix(beside(OWN, LEADER_CANDLES.drop(index=hole)), NAMES, Interval.MINUTE)
+    fresh = feature_matrix(CANDLES.iloc[hole + 1 :], NAMES, Interval.MINUTE)
+    np.testing.assert_array_equal(matrix[hole:], fresh)
 
 
 @settings(max_examples=30, deadline=None)
@@ -100,7 +139,8 @@ def test_a_feature_starts_anew_after_a_hole() -> None:
 
 
 def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> None:
-    still = CANDLES.assign(open=5.0, high=5.0, low=5.0, close=5.0, volume=0.0)
+    still = OWN.assign(open=5.0, high=5.0, low=5.0, close=5.0, volume=0.0, taker_base=0.0, trades=0.0)
+    still = beside(still, still)
     assert np.isfinite(feature_matrix(still, NAMES, Interval.MINUTE)[warm_up_of(NAMES) :]).all()
     for signature in TARGETS:
         targets = targets_of(bars_of(still), signature)
@@ -108,10 +148,21 @@ def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> 
         assert (targets.scale[signature.warm_up :] > 0).all()
 
 
-def test_features_need_only_what_every_source_has() -> None:
+def test_usual_features_need_only_what_every_source_has() -> None:
     bare = CANDLES.assign(quote_volume=np.nan, trades=np.nan, taker_base=np.nan, taker_quote=np.nan)
     full = CANDLES.assign(quote_volume=1.0, trades=2.0, taker_base=3.0, taker_quote=4.0)
-    np.testing.assert_array_equal(feature_matrix(bare, NAMES, Interval.MINUTE), feature_matrix(full, NAMES, Interval.MINUTE))
+    np.testing.assert_array_equal(feature_matrix(bare, USUAL, Interval.MINUTE), feature_matrix(full, USUAL, Interval.MINUTE))
+    assert set(USUAL) >= {name for names in DEFAULT_FEATURES.values() for name in names}
+
+
+def test_a_feature_that_needs_more_says_so() -> None:
+    for name in set(NAMES) - set(USUAL):
+        bare = CANDLES.assign(**dict.fromkeys(FEATURES[name].needs, np.nan))
+        assert np.isnan(feature_matrix(bare, [name], Interval.MINUTE)).all()
+        only = CANDLES.assign(**{column: np.nan for column in OPTIONAL if column not in FEATURES[name].needs})
+        np.testing.assert_array_equal(
+            feature_matrix(only, [name], Interval.MINUTE), feature_matrix(CANDLES, [name], Interval.MINUTE)
+        )
 
 
 def test_returns_are_measured_in_deviations_so_a_coin_of_another_price_looks_the_same() -> None:
