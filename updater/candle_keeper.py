@@ -93,6 +93,11 @@ class CandleKeeper:
         self._filled &= self._history.keys()
         self._backfill_now.set()
 
+    @property
+    def followed(self) -> tuple[Series, ...]:
+        """The series that are kept up to date."""
+        return tuple(self._history)
+
     def is_filled(self, topic: Topic) -> bool:
         """True once the history a topic learns from has been walked to its end."""
         return all(series in self._filled for series in series_of(topic))
@@ -103,11 +108,6 @@ class CandleKeeper:
         while not stop.is_set():
             wait = self._refresh_newest(stop)
             failures = 0 if wait is None else failures + 1
-    @property
-    def followed(self) -> tuple[Series, ...]:
-        """The series that are kept up to date."""
-        return tuple(self._history)
-
             pause = self._until_next_close()
             if wait is not None:
                 pause = max(wait, min(pause, RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]))

@@ -70,6 +70,22 @@ def test_history_is_as_deep_as_the_deepest_topic_and_prices_always_have_minutes(
     assert history == {BTC: 2 * DAY_MS, Series("BTCUSDT", Interval.HOUR): 120 * DAY_MS}
 
 
+def test_a_leaders_candles_reach_as_far_as_those_they_stand_beside(tmp_path: Path) -> None:
+    parameters = {"Leader": "BTC"}
+    content = {"worker": [{"topicId": 1, "parameters": parameters}], "updater": {"historyDays": 2}}
+    config = Config.model_validate(content)
+    (topic,) = config.topics("http://localhost")
+    assert needed_history(config, (topic,)) == {ETH: 2 * DAY_MS, BTC: 2 * DAY_MS}
+    plain = config.model_copy(update={"worker": Config.model_validate({"worker": [{"topicId": 1}]}).worker})
+    assert needed_history(plain, plain.topics("http://localhost"), [BTC]) == {ETH: 2 * DAY_MS, BTC: 2 * DAY_MS}
+    kept = Kept(tmp_path, 1, failing={"BTCUSDT": ExchangeUnreachableError("gone")})
+    kept.keeper.configure(config, (topic,))
+    kept.stop_after(30)
+    kept.keeper.backfill(kept.stop)
+    assert kept.newest(ETH) is not None
+    assert not kept.keeper.is_filled(topic)
+
+
 def test_each_minute_the_newest_closed_candle_is_there_a_second_after_it_closed(tmp_path: Path) -> None:
     kept = Kept(tmp_path, 1)
     kept.stop_after(10 * 60)
