@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import pandas as pd
 
 from node.durations import Interval
+from node.topics import QUOTE_ASSET
 
 PAGE: Final = 1000
 """Candles an exchange hands out per request; asking for a multiple of it wastes none."""
@@ -51,6 +52,15 @@ class Exchange(Protocol):
     def standing(self) -> Standing:
         """How it treats us, from what it last answered; asks nothing."""
         ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+def token_of(symbol: str) -> str:
+    """The token of a pair as Binance writes it: BTCUSDT → BTC. Other exchanges name and quote it otherwise."""
+    return symbol.removesuffix(QUOTE_ASSET)
 
 
 def bad_rows(candles: pd.DataFrame) -> int:

@@ -41,6 +41,8 @@ class Refreshed:
     want: int
     newest: int | None
     holes: int
+    missed: tuple[str, ...] = ()
+    """Sources that would have been better and could not be had."""
 
 
 def refresh(

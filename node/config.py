@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -112,7 +112,18 @@ class Updater(_Section):
     history_days: int = Field(90, ge=1, le=730, description="Days of one-minute candles to learn from; longer bars reach further.")
     training_jobs: int = Field(2, ge=1, le=64, description="Topics trained at the same time, one thread each.")
     max_epochs: int = Field(60, ge=1, le=1000, description="Upper bound on passes over the training windows.")
+    sources: tuple[Literal["binance", "kraken", "coingecko"], ...] = Field(
+        ("binance",), min_length=1, description="Where candles come from; each stands in for those before it."
+    )
     keep_versions: int = Field(10, ge=2, le=1000, description="Versions of each model kept on disk.")
+
+    @field_validator("sources")
+    @classmethod
+    def _each_source_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name, count in Counter(value).items():
+            if count > 1:
+                raise ValueError(f"{name} stands {count} times; name each source once")
+        return value
 
     def history_ms(self, interval: Interval) -> int:
         """Reach of the history in milliseconds: as many bars as minutes, but at most four years of them."""

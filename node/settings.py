@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-
 from sqlalchemy import make_url
+
 from node.errors import ConfigError
 
 DEMO_FILE = "demo/.env"
+ARCHIVE = "https://data.binance.vision"
+NO_ARCHIVE = "none"
+BINANCE_DOMAINS = (".binance.vision", ".binance.com", ".binance.us")
 
 
 class Settings(BaseSettings):
@@ -34,6 +38,12 @@ class Settings(BaseSettings):
         "https://data-api.binance.vision,https://api.binance.com,https://api.binance.us",
         description="Bases of the exchange's REST API, in the order in which they are tried.",
     )
+
+    archive_url: str | None = Field(
+        None, description="Base of Binance's archive, or none. Default: data.binance.vision's, if EXCHANGE_URLS are Binance's."
+    )
+    kraken_url: str = Field("https://api.kraken.com", description="Base of Kraken's REST API.")
+    coingecko_url: str = Field("https://api.coingecko.com", description="Base of CoinGecko's REST API.")
 
     inference_url: str = Field("http://localhost:8000", description="Where the worker finds this node's inference service.")
     inference_host: str = Field("127.0.0.1", description="Address inference listens on.")
@@ -61,16 +71,6 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def exchange_bases(self) -> tuple[str, ...]:
-        """The exchange's bases in the order in which they are tried, without trailing slash."""
-        return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
-
-    @property
-    def api_key(self) -> str | None:
-        """The key for the network's API; ConfigError if its file cannot be read."""
-        if self.allora_api_key_file is None:
-            return self.allora_api_key.get_secret_value() if self.allora_api_key else None
-    @property
     def folders(self) -> dict[str, Path]:
         """What grows on this machine's disks: the models, and the data where the database is a file."""
         url = make_url(self.database_url)
@@ -93,6 +93,16 @@ class Settings(BaseSettings):
             return ARCHIVE if all(host.endswith(BINANCE_DOMAINS) for host in hosts) else None
         return None if self.archive_url == NO_ARCHIVE else self.archive_url
 
+    @property
+    def exchange_bases(self) -> tuple[str, ...]:
+        """The exchange's bases in the order in which they are tried, without trailing slash."""
+        return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
+
+    @property
+    def api_key(self) -> str | None:
+        """The key for the network's API; ConfigError if its file cannot be read."""
+        if self.allora_api_key_file is None:
+            return self.allora_api_key.get_secret_value() if self.allora_api_key else None
         try:
             return self.allora_api_key_file.read_text(encoding="ascii").strip() or None
         except (OSError, UnicodeDecodeError):

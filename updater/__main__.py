@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market.binance import BinanceSpot
+from market.sources import open_sources
 from node.clock import SystemClock
 from node.config import ConfigFile
 from node.health import StatusServer
@@ -15,11 +15,13 @@ def run(settings: Settings, config: ConfigFile) -> None:
     """Run the updater until SIGTERM."""
     stop = stop_on_signals()
     clock = SystemClock()
-    updater = Updater(settings, config, BinanceSpot(settings.exchange_bases, clock), clock)
+    sources = open_sources(settings, clock, config.current.updater.sources)
+    updater = Updater(settings, config, sources, clock)
     status = StatusServer(settings.status_host, settings.updater_port, updater.checks, updater.metrics.registry)
     status.start()
     updater.run(stop)
     status.stop()
+    sources.close()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """Keeps candles fresh: the newest just after each close, the rest of the history behind it, holes mended on the way.
 
-Two loops share one exchange client. `follow` wakes just after every minute and asks only for what is new; `backfill` walks the
+Two loops share the sources of candles. `follow` wakes just after every minute and asks only for what is new; `backfill` walks the
 long way back. Neither waits for a training.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
 
 from market.candle_store import CandleStore
-from market.exchange import Exchange
-from market.refresh import Refreshed, refresh
+from market.refresh import Refreshed
+from market.sources import Sources
 from node.clock import Clock
 from node.config import Config
 from node.durations import HOUR_MS, MINUTE_MS, QUOTE_INTERVAL, SECOND_MS, Interval
@@ -74,9 +74,9 @@ def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[S
 class CandleKeeper:
     """Owns the writing side of the candle store."""
 
-    def __init__(self, store: CandleStore, exchange: Exchange, clock: Clock, board: ProgressBoard, metrics: UpdaterMetrics) -> None:
+    def __init__(self, store: CandleStore, sources: Sources, clock: Clock, board: ProgressBoard, metrics: UpdaterMetrics) -> None:
         self._store = store
-        self._exchange = exchange
+        self._sources = sources
         self._clock = clock
         self._board = board
         self._metrics = metrics
@@ -88,6 +88,7 @@ class CandleKeeper:
 
     def configure(self, config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> None:
         """Follow these topics, and what their present champions read, from now on."""
+        self._sources.use(config.updater.sources)
         self._topics = topics
         self._history = needed_history(config, topics, served)
         self._filled &= self._history.keys()
@@ -143,7 +144,8 @@ class CandleKeeper:
             if newest is not None and newest >= series.interval.last_closed(self._clock.now_ms()):
                 continue
             try:
-                self._note(series, self._refresh(series, TAIL_BARS * series.interval.ms, stop))
+                tail_ms = TAIL_BARS * series.interval.ms
+                self._note(series, self._sources.refresh(self._store, series.symbol, series.interval, tail_ms, stop=stop))
             except UnknownSymbolError as error:
                 self._no_data(series, error)
             except RateLimitedError as error:
@@ -165,7 +167,7 @@ class CandleKeeper:
                 self._board.update(topic.cell, have=have, want=want)
 
         try:
-            done = self._refresh(series, reach, stop, show)
+            done = self._sources.refresh(self._store, series.symbol, series.interval, reach, show, stop, with_archive=True)
         except UnknownSymbolError as error:
             self._no_data(series, error)
             return True
@@ -177,6 +179,11 @@ class CandleKeeper:
         if stop.is_set():
             return False
         self._note(series, done)
+        if done.missed:
+            # What stands in has the newest candles alone; the history is still to come.
+            for topic in topics:
+                self._board.update(topic.cell, detail=f"the newest candles alone until {done.missed[0]} can be had again")
+            return False
         if done.have == 0:
             self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
             return True
@@ -192,11 +199,6 @@ class CandleKeeper:
             if self._board.of(topic.cell).state in (State.FILLING, State.NO_DATA):
                 self._board.update(topic.cell, state=State.QUEUED)
         self._filled.add(series)
-
-    def _refresh(
-        self, series: Series, reach: int, stop: threading.Event, show: Callable[[int, int], None] | None = None
-    ) -> Refreshed:
-        return refresh(self._store, self._exchange, series.symbol, series.interval, reach, self._clock, show, stop)
 
     def _note(self, series: Series, done: Refreshed) -> None:
         labels = (series.symbol, series.interval.value)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from market.candle_store import CandleStore
-from market.exchange import Exchange
+from market.sources import Sources
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import ConfigFile
@@ -40,7 +40,7 @@ BEAT_SECONDS = 2.0
 class Updater:
     """Wires the loops together and runs each on a thread of its own."""
 
-    def __init__(self, settings: Settings, config: ConfigFile, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, settings: Settings, config: ConfigFile, sources: Sources, clock: Clock) -> None:
         self._settings = settings
         self._config = config
         self._clock = clock
@@ -48,7 +48,7 @@ class Updater:
         engine = open_database(settings.database_url)
         self._candles = CandleStore(engine)
         self._board = ProgressBoard(Heartbeats(engine), clock)
-        self._keeper = CandleKeeper(self._candles, exchange, clock, self._board, self.metrics)
+        self._keeper = CandleKeeper(self._candles, sources, clock, self._board, self.metrics)
         self._models = ModelStore(settings.model_store, clock)
         self.metrics.registry.register(CandleCollector(lambda: self._keeper.followed, self._candles, clock))
         self.metrics.registry.register(ExchangeCollector(sources.every))

@@ -1,5 +1,7 @@
 """The routes: Binance's /api/v3 and archive in their own wire formats, and /simulator to make it fail and to look at it.
 
+Beside them stand two other sources of candles, which share nothing with Binance but the market: no weight and no failure.
+
 Weights, limits and error bodies follow https://developers.binance.com/docs/binance-spot-api-docs/rest-api.
 """
 
@@ -18,6 +20,7 @@ from node.durations import MINUTE_MS, SECOND_MS, Interval
 from simulator.exchange.archive import SimulatedArchive
 from simulator.exchange.candles import Candles, Market, with_forming
 from simulator.exchange.failures import Failures, Row
+from simulator.exchange.others import OtherSources
 
 DEFAULT_LIMIT: Final = 500
 LARGEST_LIMIT: Final = 1000
@@ -57,6 +60,7 @@ class SimulatedExchange:
                 web.post("/simulator/fail", self._fail),
                 web.post("/simulator/heal", self._heal),
                 *self._archive.routes(),
+                *OtherSources(self._market, self._clock).routes(),
             ]
         )
         application.on_response_prepare.append(self._stamp)
@@ -66,8 +70,8 @@ class SimulatedExchange:
     async def _as_binance(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Weight, failures and error bodies of everything under /api."""
-        if not request.path.startswith("/api/"):
+        """Weight, failures and error bodies of everything of Binance's under /api."""
+        if not _is_binance(request):
             return await handler(request)
         self._requests += 1
         instead = await self._failures.instead(request) or self._count(request.path)
@@ -95,7 +99,7 @@ class SimulatedExchange:
 
     async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(self._clock.now_ms() / SECOND_MS, usegmt=True)
-        if request.path.startswith("/api/"):
+        if _is_binance(request):
             response.headers["X-MBX-USED-WEIGHT-1M"] = str(self._weight)
 
     async def _klines(self, request: web.Request) -> web.Response:
@@ -168,6 +172,10 @@ class SimulatedExchange:
     async def _heal(self, _: web.Request) -> web.Response:
         self._failures.heal()
         return web.json_response({"failures": []})
+
+
+def _is_binance(request: web.Request) -> bool:
+    return request.path.startswith("/api/") and not request.path.startswith("/api/v3/coins/")
 
 
 def _interval(query: Any) -> Interval:

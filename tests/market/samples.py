@@ -72,5 +72,8 @@ class HeldExchange:
     def reach(self, interval: Interval) -> int | None:
         return None
 
+    def close(self) -> None:
+        pass
+
     def time_ms(self) -> int:
         return NOW_MS

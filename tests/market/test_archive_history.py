@@ -143,7 +143,7 @@ def test_an_archive_that_cannot_be_had_leaves_everything_to_rest(world: World, s
 def test_hours_come_by_rest_because_a_page_holds_more_than_a_month_of_them(world: World, store: CandleStore) -> None:
     world.refresh(store, 45, Interval.HOUR)
     world.check(store, 45, Interval.HOUR)
-    assert world.asked() == (3, 0)
+    assert world.asked() == (2, 0)
 
 
 def test_the_newest_candles_are_there_before_the_archive_is_asked(world: World, store: CandleStore) -> None:

@@ -54,6 +54,9 @@ class MemoryExchange:
     def reach(self, interval: Interval) -> int | None:
         return None
 
+    def close(self) -> None:
+        pass
+
     def time_ms(self) -> int:
         return self._clock.now_ms()
 

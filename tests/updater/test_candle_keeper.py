@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from market.candle_store import CandleStore
+from market.sources import Sources
 from node.clock import ManualClock
 from node.config import Config
 from node.database import Heartbeats, open_database
@@ -40,7 +41,7 @@ class Kept:
         self.board = ProgressBoard(self.heartbeats, self.clock)
         self.metrics = UpdaterMetrics()
         self.board.follow(self.topics)
-        self.keeper = CandleKeeper(self.store, self.exchange, self.clock, self.board, self.metrics)
+        self.keeper = CandleKeeper(self.store, Sources([self.exchange], self.clock), self.clock, self.board, self.metrics)
         self.keeper.configure(self.config, self.topics)
         self.stop = threading.Event()
 

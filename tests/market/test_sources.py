@@ -1,0 +1,210 @@
+"""Several sources: who is asked, who stands in, and that a bar is of one source whole."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from market.candle_store import CandleStore
+from market.exchange import Standing
+from market.sources import LACKING_MS, REST_MS, Sources, open_sources
+from node.clock import ManualClock
+from node.database import open_database
+from node.durations import Interval
+from node.errors import ExchangeUnreachableError, MarketError, RateLimitedError, UnknownSymbolError
+from node.settings import Settings
+from tests.market.samples import MINUTE, NOW_MS, make_candles
+
+STEP = MINUTE.ms
+BARS = 3000
+SYMBOL = "BTCUSDT"
+DOWN = ExchangeUnreachableError("no answer in time")
+LACKS = UnknownSymbolError("no such pair")
+
+
+class Held:
+    """A source with candles of its own, which fails when told to."""
+
+    def __init__(self, name: str, clock: ManualClock, seed: int, reach: int | None = None) -> None:
+        self.name, self._clock, self._reach = name, clock, reach
+        self.held = make_candles(NOW_MS - BARS * STEP, BARS + 500, seed=seed)
+        self.error: MarketError | None = None
+        self.asked = 0
+
+    def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        last = interval.last_closed(self._clock.now_ms())
+        first = start_ms if self._reach is None else max(start_ms, last - (self._reach - 1) * interval.ms)
+        return self.held[self.held["open_time"].between(first, min(end_ms, last))].reset_index(drop=True)
+
+    def reach(self, interval: Interval) -> int | None:
+        return self._reach
+
+    def time_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def standing(self) -> Standing:
+        return Standing()
+
+    def close(self) -> None:
+        pass
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOW_MS)
+        self.engine = open_database("sqlite://")
+        self.store = CandleStore(self.engine)
+        self.binance, self.kraken = Held("binance", self.clock, 1), Held("kraken", self.clock, 2, reach=700)
+        self.sources = Sources([self.binance, self.kraken], self.clock)
+
+    def refresh(self, bars: int = BARS) -> tuple[int, int, int, tuple[str, ...]]:
+        done = self.sources.refresh(self.store, SYMBOL, MINUTE, bars * STEP)
+        return done.have, done.want, done.holes, done.missed
+
+    def origins(self) -> pd.Series[str]:
+        """The source of each candle, checked to hold that source's numbers whole."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(text("SELECT open_time, source FROM candles ORDER BY open_time")).all()
+        origins = pd.Series([row.source for row in rows], index=[row.open_time for row in rows])
+        stored = self.store.window(SYMBOL, MINUTE, 0, NOW_MS + 500 * STEP)
+        for source in (self.binance, self.kraken):
+            of_it = stored[origins.to_numpy() == source.name].reset_index(drop=True)
+            held = source.held[source.held["open_time"].isin(of_it["open_time"])].reset_index(drop=True)
+            pd.testing.assert_frame_equal(of_it, held)
+        return origins
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_the_first_source_alone_is_asked_while_it_answers(world: World) -> None:
+    assert world.refresh() == (BARS, BARS, 0, ())
+    assert world.kraken.asked == 0
+    assert set(world.origins()) == {"binance"}
+
+
+def test_a_token_the_first_source_lacks_comes_from_the_second(world: World) -> None:
+    world.binance.error = LACKS
+    assert world.refresh() == (700, 700, 0, ())
+    assert set(world.origins()) == {"kraken"}
+    world.refresh()
+    assert world.binance.asked == 1
+    world.clock.advance(LACKING_MS / 1000 + 1)
+    world.refresh()
+    assert world.binance.asked == 2
+
+
+def test_nobody_wants_what_no_source_can_give_but_what_is_kept_counts(world: World) -> None:
+    world.sources.use(["kraken"])
+    assert world.refresh() == (700, 700, 0, ())
+    world.clock.advance(300 * 60)
+    assert world.refresh() == (1000, 1000, 0, ())
+
+
+def test_while_the_first_is_down_the_second_stands_in_and_says_so(world: World) -> None:
+    world.refresh()
+    world.binance.error = DOWN
+    world.clock.advance(10 * 60)
+    have, want, _, missed = world.refresh()
+    assert (have, want, missed) == (BARS, BARS, ("binance",))
+    assert (world.origins() == "kraken").sum() == 10
+
+
+def test_the_stand_in_never_replaces_what_the_better_source_brought(world: World) -> None:
+    world.refresh()
+    world.binance.error = DOWN
+    for _ in range(3):
+        world.clock.advance(60)
+        world.refresh()
+    origins = world.origins()
+    assert (origins[origins.index < NOW_MS] == "binance").all()
+
+
+def test_the_better_source_replaces_the_stand_ins_candles_when_it_returns(world: World) -> None:
+    world.binance.error = DOWN
+    world.refresh()
+    world.clock.advance(REST_MS / 1000 + 30 * 60)
+    world.binance.error = None
+    assert world.refresh()[2:] == (0, ())
+    assert set(world.origins()) == {"binance"}
+
+
+def test_a_gap_of_the_stand_in_is_not_taken_for_a_halt_of_the_market(world: World) -> None:
+    world.binance.error = DOWN
+    gap = world.kraken.held["open_time"].between(NOW_MS - 200 * STEP, NOW_MS - 191 * STEP)
+    world.kraken.held = world.kraken.held[~gap]
+    world.refresh()
+    world.binance.error = None
+    world.clock.advance(REST_MS / 1000 + 1)
+    assert world.refresh() == (BARS, BARS, 0, ())
+
+
+def test_a_source_that_failed_is_asked_last_for_a_minute(world: World) -> None:
+    world.binance.error = DOWN
+    world.refresh(100)
+    asked = world.binance.asked
+    world.refresh(100)
+    assert world.binance.asked == asked
+    world.clock.advance(REST_MS / 1000)
+    world.refresh(100)
+    assert world.binance.asked == asked + 1
+
+
+def test_a_rate_limited_source_rests_as_long_as_it_says(world: World) -> None:
+    world.binance.error = RateLimitedError("slow down", retry_after=600)
+    world.refresh(100)
+    world.clock.advance(500)
+    world.refresh(100)
+    assert world.binance.asked == 1
+    world.clock.advance(101)
+    world.refresh(100)
+    assert world.binance.asked == 2
+
+
+def test_if_none_can_be_had_the_error_is_the_best_sources(world: World) -> None:
+    world.binance.error, world.kraken.error = DOWN, UnknownSymbolError("no such pair")
+    with pytest.raises(ExchangeUnreachableError):
+        world.refresh()
+    world.binance.error = LACKS
+    with pytest.raises(UnknownSymbolError):
+        world.refresh()
+
+
+def test_candles_of_a_source_no_longer_configured_are_replaced(world: World) -> None:
+    world.sources.use(["kraken"])
+    world.refresh()
+    world.sources.use(["binance"])
+    assert world.refresh() == (BARS, BARS, 0, ())
+    assert set(world.origins()) == {"binance"}
+
+
+@settings(max_examples=12, deadline=None)
+@given(steps=st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_size=6))
+def test_whatever_fails_when_no_bar_is_mixed_and_all_is_the_best_sources_in_the_end(steps: list[tuple[bool, int]]) -> None:
+    world = World()
+    for is_down, minutes in steps:
+        world.binance.error = DOWN if is_down else None
+        world.refresh(300)
+        world.origins()
+        world.clock.advance(minutes * 60)
+    world.binance.error = None
+    world.clock.advance(120)
+    assert world.refresh(300)[2:] == (0, ())
+    origins = world.origins()
+    assert set(origins[origins.index >= world.clock.now_ms() - 300 * STEP]) == {"binance"}
+    world.engine.dispose()
+
+
+def test_every_source_opens_at_its_address_and_the_named_are_used(world: World) -> None:
+    sources = open_sources(Settings(), world.clock, ["kraken", "binance"])
+    assert [source.name for source in sources.exchanges] == ["kraken", "binance"]
+    assert [source.name for source in sources.every] == ["binance", "kraken", "coingecko"]
+    sources.close()
