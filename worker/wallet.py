@@ -44,6 +44,9 @@ def read_wallet(path: Path) -> Any:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    except PermissionError:
+        hint = f"Give it to the user this process runs as: chown {os.getuid()} on that file."
+        raise WalletError(f"the mnemonic file {path} cannot be read by this process", hint=hint) from None
     except OSError as error:
         raise WalletError(f"the mnemonic file {path} cannot be read: {error.strerror}", hint=NEW_WALLET) from None
     if not content.strip():
