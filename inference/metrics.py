@@ -1,16 +1,20 @@
-"""Metrics of inference. Labels are bounded: names of routes, HTTP statuses, and the topics of config.json."""
+"""Metrics of inference; docs/metrics.md lists all.
+
+Labels are bounded: names of routes, HTTP statuses, and the topics of config.json.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from inference.snapshot import Answer, Board
 from node.clock import Clock
 from node.durations import SECOND_MS
+from node.metrics import open_registry
 
 SUB_MILLISECOND_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1.0)
 
@@ -19,8 +23,7 @@ class InferenceMetrics:
     """Everything inference counts, on a registry of its own so that several can live in one process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(namespace="allora_inference", registry=self.registry)
+        self.registry = open_registry("inference")
         self.requests = Counter(
             "allora_inference_requests_total", "Requests answered.", ["route", "status"], registry=self.registry
         )
@@ -61,7 +64,7 @@ class InferenceMetrics:
 
 
 class TopicCollector(Collector):
-    """Readiness and age of every topic's answer, read from the snapshot at the moment of the scrape."""
+    """Every topic's answer, candles and champion, read from the snapshot at the moment of the scrape."""
 
     def __init__(self, board: Board, clock: Clock) -> None:
         self._board = board
@@ -75,6 +78,15 @@ class TopicCollector(Collector):
         skill = GaugeMetricFamily(
             "allora_inference_champion_skill", "Skill of the model in use when it was judged.", labels=["topic"]
         )
+        overdue = GaugeMetricFamily(
+            "allora_inference_candle_overdue_seconds",
+            "Time since the next candle that the topic reads closed; left out before there is any.",
+            labels=["topic"],
+        )
+        loaded = GaugeMetricFamily("allora_inference_champion_loaded", "1 if a verified model is in use.", labels=["topic"])
+        created = GaugeMetricFamily(
+            "allora_inference_champion_created_timestamp_seconds", "When the model in use was made.", labels=["topic"]
+        )
         now = self._clock.now_ms()
         for state in self._board.current.states:
             topic = [str(state.topic.id)]
@@ -82,6 +94,12 @@ class TopicCollector(Collector):
             if isinstance(state.outcome, Answer):
                 closed = state.outcome.made_from + state.topic.cell.interval.ms
                 age.add_metric(topic, (now - closed) / SECOND_MS)
-            if state.champion is not None and state.champion.skill is not None:
-                skill.add_metric(topic, state.champion.skill)
-        yield from (ready, age, skill)
+            if all(source.newest is not None for source in state.sources):
+                due = min(source.next_close_ms for source in state.sources)
+                overdue.add_metric(topic, max(0, now - due) / SECOND_MS)
+            loaded.add_metric(topic, float(state.champion is not None))
+            if state.champion is not None:
+                created.add_metric(topic, state.champion.created_ms / SECOND_MS)
+                if state.champion.skill is not None:
+                    skill.add_metric(topic, state.champion.skill)
+        yield from (ready, age, overdue, loaded, created, skill)

@@ -111,11 +111,13 @@ class Connection:
         if self.last_problem is not None or self.problem is not None:
             log.info("the chain is there", node=self._chain.url, block=self._blocks.height)
         self.problem = self._suspected = None
+        self._metrics.connected.set(1)
         self._open.set()
 
     def _lost(self, error: ChainError) -> None:
         if self.problem is None or self.problem.message != error.message:
             log.warning("no chain, trying again", node=self._chain.url, error=error)
         self._metrics.chain.labels(error.code).inc()
+        self._metrics.connected.set(0)
         self.problem = self.last_problem = error
         self._open.clear()

@@ -11,15 +11,12 @@ import structlog
 from node.errors import ChainError
 from worker.chain import Chain
 from worker.connection import Connection
-from worker.outcomes import Metrics
+from worker.outcomes import LOW_BALANCE, Metrics
 from worker.sender import Sender
 
 log = structlog.get_logger("worker")
 
 LOOK_SECONDS: Final = 60.0
-LOW_BALANCE: Final = 100_000_000
-"""uallo: what the network's own package calls low."""
-
 FAUCET_PATH: Final = "/api/request"
 FAUCET_CHAIN: Final = "allora-testnet-1"
 FAUCET_SECONDS: Final = 15.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +21,9 @@ STOPPED: Final = "stopped"
 UNFORESEEN: Final = "unforeseen"
 UNSEEN: Final = "unseen"
 """The window came and went without this node learning of it; the reason is the newest trouble with the chain."""
+
+LOW_BALANCE: Final = 100_000_000
+"""uallo: what the network's own package calls low."""
 
 GOOD: Final = frozenset({ACCEPTED, DRY_RUN, ALREADY_SUBMITTED})
 
@@ -44,11 +49,14 @@ class Outcome:
 
 
 class Metrics:
-    """The worker's metrics and its one line per window."""
+    """The worker's metrics and its one line per window; docs/metrics.md lists all. Labels are topic numbers and words of ours."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.submissions = Counter(
             "allora_worker_submissions_total", "Windows by how they ended", ["topic", "outcome"], registry=registry
+        )
+        self.failed_in_a_row = Gauge(
+            "allora_worker_failed_in_a_row", "Windows without our answer since the last one with it", ["topic"], registry=registry
         )
         self.latency = Histogram(
             "allora_worker_acceptance_seconds",
@@ -57,21 +65,40 @@ class Metrics:
             registry=registry,
         )
         self.height = Gauge("allora_worker_chain_height", "Newest block seen", registry=registry)
-        self.balance = Gauge("allora_worker_balance_uallo", "The wallet's balance", registry=registry)
+        self.balance = Gauge("allora_worker_balance_uallo", "The wallet's balance; NaN until it is known", registry=registry)
+        self.forget_balance()
+        self.low_balance = Gauge("allora_worker_low_balance_uallo", "Below this the balance is low", registry=registry)
+        self.low_balance.set(LOW_BALANCE)
         self.chain = Counter(
             "allora_worker_chain_troubles_total", "Losses of the chain's node by reason", ["reason"], registry=registry
         )
+        self.connected = Gauge("allora_worker_chain_connected", "1 if the chain's node answers", registry=registry)
         self.topic_ready = Gauge("allora_worker_topic_ready", "1 if the topic can be answered", ["topic"], registry=registry)
 
     def record(self, outcome: Outcome, seconds: float | None = None) -> None:
         """Count the outcome and log its line."""
-        self.submissions.labels(str(outcome.topic), outcome.name).inc()
+        topic = str(outcome.topic)
+        self.submissions.labels(topic, outcome.name).inc()
+        if outcome.is_good:
+            self.failed_in_a_row.labels(topic).set(0)
+        elif outcome.name != STOPPED:
+            self.failed_in_a_row.labels(topic).inc()
         if outcome.name == ACCEPTED and seconds is not None:
             self.latency.observe(seconds)
         known = {"value": outcome.value, "transaction": outcome.transaction, "reason": outcome.reason}
         shown = {name: value for name, value in known.items() if value not in {None, ""}}
         tell = log.info if outcome.is_good or outcome.name == STOPPED else log.warning
         tell(_WORDS.get(outcome.name, "not submitted"), topic=outcome.topic, block=outcome.nonce, outcome=outcome.name, **shown)
+
+    def forget_balance(self) -> None:
+        """Another wallet, or none: what the last one had says nothing."""
+        self.balance.set(math.nan)
+
+    def forget_topic(self, topic: int) -> None:
+        """A topic that is followed no more is in no trouble any more; what was counted of it stays."""
+        for gauge in (self.failed_in_a_row, self.topic_ready):
+            with contextlib.suppress(KeyError):
+                gauge.remove(str(topic))
 
 
 _WORDS: Final = {

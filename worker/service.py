@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from node.config import Config, ConfigFile
 from node.errors import WalletError
 from node.health import Check, StatusServer
+from node.metrics import open_registry
 from node.settings import Settings
 from node.topics import Topic
 from worker.blocks import Blocks
@@ -68,6 +68,8 @@ class Session:
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
+        for number in gone:
+            self.tools.metrics.forget_topic(number)
         for topic in wanted:
             if topic.id not in self.topics:
                 worker = TopicWorker(topic, self.tools)
@@ -95,7 +97,7 @@ class Worker:
         self._config = config
         self._pauses = pauses or Pauses()
         self._session: Session | None = None
-        self.registry = CollectorRegistry()
+        self.registry = open_registry("worker")
         self._metrics = Metrics(self.registry)
 
     def run(self, stop: threading.Event | None = None) -> int:
@@ -181,6 +183,7 @@ class Worker:
             sender=sender,
             composer=Composer(wallet) if wallet is not None else None,
         )
+        self._metrics.forget_balance()
         session = Session(tools)
         session.tasks.append(asyncio.create_task(connection.run(), name="chain"))
         if sender is not None:
