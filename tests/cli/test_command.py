@@ -77,3 +77,15 @@ def test_what_is_not_there_is_said_with_what_there_is(tmp_path: Path, config: Pa
     assert "topic 999" in done.stderr
     assert "3" in done.stderr
     assert "empty" in allora_node("models", "list", **environment).stdout
+
+
+def test_a_command_whose_packages_are_not_installed_says_where_it_can_be_had(config: Path) -> None:
+    code = "import sys; sys.modules['onnxruntime'] = None; from cli.main import main; main()"
+    command = [sys.executable, "-c", code, "models", "list"]
+    done = subprocess.run(
+        command, env=os.environ | {"CONFIG_FILE": str(config)}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "needs onnxruntime, which is not installed here" in done.stderr
+    assert "docker compose exec updater" in done.stderr
+    assert "Traceback" not in done.stderr
