@@ -47,13 +47,13 @@ const draw = (place, { rolling, rolling_over: span }) => {
     text: rolling.skill.map((value, i) => `${clock(rolling.open_time[i])}<br><b>${skillText(value)}</b> over ${spanName(span)}`),
     hovertemplate: "%{text}<extra></extra>",
   };
-  const furthest = Math.max(1, ...rolling.skill.map((value) => Math.abs(value) * 110));
+  const furthest = Math.max(1, ...rolling.skill.map((value) => Math.abs(value) * 140)); // Room for the words above and below.
   const zero = { type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { color: colour("line-strong"), width: 1, dash: "dash" } };
   return drawChart(place, [skill], {
     xaxis: axis({ type: "date", automargin: true, nticks: place.clientWidth < 480 ? 4 : 8 }),
     yaxis: axis({ side: "right", automargin: true, ticksuffix: " %", range: [-furthest, furthest], nticks: 5 }),
     shapes: [zero],
     annotations: [["better", "top", 1], ["worse", "bottom", 0]].map(([text, yanchor, y]) => (
-      { text, x: 0, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, bgcolor: colour("card"), font: { color: colour("quiet"), size: 12 } })),
+      { text, x: 0, y, xref: "paper", yref: "paper", xanchor: "left", yanchor, showarrow: false, font: { color: colour("quiet"), size: 12 } })),
   });
 };

@@ -23,7 +23,7 @@ export const showPicker = (topics, picked, pick) => {
   }
 };
 
-/** The table; `asked` says when the worker last asked. */
+/** The table of them all. */
 export const showTopics = (topics, updater, now) => {
   byId("topic-rows").replaceChildren(...topics.map((topic) => row(topic, updater, now)));
 };
@@ -40,11 +40,11 @@ const choice = (topic, pick) => {
 };
 
 const row = (topic, updater, now) => make("tr", { role: "row" },
-  make("th", { role: "rowheader", scope: "row" }, topicName(topic), make("span", { class: "aside" }, `topic ${topic.topic_id}`)),
+  make("th", { role: "rowheader", scope: "row", class: "whole-line" }, topicName(topic), make("span", { class: "aside" }, `topic ${topic.topic_id}`)),
   cell("Health", badge(levelOf(topic), topic.ready ? "answering" : shortReason(topic, updater, now))),
   cell("Answer", topic.answer === null ? "–" : valueText(Number(topic.answer), topic.target), "figure"),
   cell("Age", topic.age_seconds === null ? "–" : age(topic.age_seconds * 1000), "figure"),
-  cell("Champion", champion(topic, now)),
+  cell("Champion", champion(topic, now), "whole-line"),
   cell("Skill when judged", skillText(topic.skill), "figure"),
   cell("Last asked by the worker", topic.asked ? `${age(now - Date.parse(topic.asked))} ago` : "never yet", "figure"));
 
