@@ -65,8 +65,9 @@ class SimulatedArchive:
         name = f"{match[1]}-{match[2]}-{match[3]}.zip"
         if match[4]:
             return web.Response(text=f"{sha256(content).hexdigest()}  {name}\n")
-        is_damaged = not is_month and _oddity(match[3]) == "damaged"
-        return web.Response(body=content[:-1] + b"\0" if is_damaged else content, content_type="application/zip")
+        if not is_month and _oddity(match[3]) == "damaged":
+            content = content[: len(content) // 2]
+        return web.Response(body=content, content_type="application/zip")
 
     def _content(self, symbol: str, interval: Interval, stamp: str, is_month: bool) -> bytes | None:
         """The zip; None if there is none, or none yet."""

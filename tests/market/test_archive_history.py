@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from tests.simulator.exchange_server import running_exchange
 
 MINUTE = Interval.MINUTE
 SYMBOL = "BTCUSDT"
+ROOT = Path(__file__).parents[2]
 MID_JUNE = 1_750_000_020_000
 """2025-06-15 15:07 UTC: of the days behind it the 3rd, 7th, 11th and 13th are odd ones."""
 
@@ -176,6 +179,40 @@ def test_a_refresh_stopped_at_any_file_goes_on_from_the_store(world: World, stor
     world.check(store, 5)
     world.refresh(store, 5)
     assert world.asked()[1] == requests_so_far
+
+
+KILLED = """
+import sys
+from market.archive import BinanceArchive
+from market.binance import BinanceSpot
+from market.candle_store import CandleStore
+from market.refresh import refresh
+from node.clock import ManualClock
+from node.database import open_database
+from node.durations import DAY_MS, Interval
+
+url, database, now_ms = sys.argv[1], sys.argv[2], int(sys.argv[3])
+clock, store = ManualClock(now_ms), CandleStore(open_database(database))
+refresh(store, BinanceSpot([url], clock), "BTCUSDT", Interval.MINUTE, 6 * DAY_MS, clock,
+        lambda have, want: print(have, flush=True), archive=BinanceArchive(url))
+"""
+
+
+def test_an_updater_killed_while_it_reads_the_archive_goes_on_from_the_store(world: World, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/node.db"
+    command = [sys.executable, "-c", KILLED, world.url, database, str(MID_JUNE)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < 3000:
+            pass
+        process.kill()
+    engine = open_database(database)
+    store = CandleStore(engine)
+    left = store.count(SYMBOL, MINUTE, 0, MID_JUNE)
+    assert 3000 <= left < 6 * 1440
+    assert world.refresh(store, 6).stored <= 6 * 1440 - left + 1440 + 100
+    world.check(store, 6)
+    engine.dispose()
 
 
 def test_a_halt_in_the_archive_and_over_rest_is_remembered_and_not_invented(world: World, store: CandleStore) -> None:

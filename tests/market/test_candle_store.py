@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,7 @@ for chunk in range(chunks):
 READER = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from market.candle_store import CandleStore
 from market.candles import check_candles
 from node.database import open_database
@@ -225,3 +228,64 @@ def test_threads_may_write_the_same_candles_and_halts_at_once(store: CandleStore
         list(pool.map(write, range(4)))
     assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 22
     assert store.halted("BTCUSDT", MINUTE, START - 50 * STEP, NOW_MS) == 20
+
+
+OLD_TABLE = """CREATE TABLE candles (symbol VARCHAR(20) NOT NULL, interval VARCHAR(4) NOT NULL, open_time BIGINT NOT NULL,
+open DOUBLE NOT NULL, high DOUBLE NOT NULL, low DOUBLE NOT NULL, close DOUBLE NOT NULL, volume DOUBLE NOT NULL, quote_volume DOUBLE,
+trades DOUBLE, taker_base DOUBLE, taker_quote DOUBLE, PRIMARY KEY (symbol, interval, open_time)) WITHOUT ROWID"""
+
+
+def old_database(path: Path) -> pd.DataFrame:
+    """A file from before sources were kept, and the candles in it."""
+    candles = make_candles(START, 50)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(OLD_TABLE)
+        rows = [("BTCUSDT", "1m", *row) for row in candles.itertuples(index=False)]
+        connection.executemany(f"INSERT INTO candles VALUES ({','.join('?' * 12)})", rows)
+    return candles
+
+
+def test_an_old_database_gets_its_column_of_sources_and_keeps_its_candles(tmp_path: Path) -> None:
+    candles = old_database(tmp_path / "node.db")
+    engine = open_database(f"sqlite:///{tmp_path}/node.db")
+    for _ in range(2):
+        store = CandleStore(engine)
+        pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), candles)
+        assert store.sources("BTCUSDT", MINUTE, 0, NOW_MS) == {"binance": 50}
+    store.upsert("BTCUSDT", MINUTE, make_candles(START + 50 * STEP, 5), "kraken")
+    assert store.sources("BTCUSDT", MINUTE, 0, NOW_MS) == {"binance": 50, "kraken": 5}
+    engine.dispose()
+
+
+def test_processes_that_open_an_old_database_together_do_not_quarrel(tmp_path: Path) -> None:
+    candles = old_database(tmp_path / "node.db")
+
+    def open_and_count(_: int) -> int:
+        engine = open_database(f"sqlite:///{tmp_path}/node.db")
+        count = CandleStore(engine).count("BTCUSDT", MINUTE, 0, NOW_MS, ["binance"])
+        engine.dispose()
+        return count
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(open_and_count, range(8))) == {len(candles)}
+
+
+def test_a_candle_is_replaced_whole_with_its_source_unless_the_other_is_better(store: CandleStore) -> None:
+    ours, theirs = make_candles(START, 10), make_candles(START, 20, seed=1)
+    store.upsert("BTCUSDT", MINUTE, ours, "binance")
+    assert store.upsert("BTCUSDT", MINUTE, theirs, "kraken", better=["binance"]) == 10
+    expected = pd.concat([ours, theirs.tail(10)], ignore_index=True)
+    pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), expected)
+    store.upsert("BTCUSDT", MINUTE, theirs, "kraken")
+    pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), theirs)
+    assert store.sources("BTCUSDT", MINUTE, 0, NOW_MS) == {"kraken": 20}
+
+
+def test_a_candle_of_another_source_is_a_hole_where_sources_are_named(store: CandleStore) -> None:
+    store.upsert("BTCUSDT", MINUTE, make_candles(START, 10), "binance")
+    store.upsert("BTCUSDT", MINUTE, make_candles(START + 4 * STEP, 3), "kraken")
+    span = "BTCUSDT", MINUTE, START, START + 9 * STEP
+    assert store.holes(*span) == []
+    assert store.holes(*span, ["binance"]) == [Hole(START + 4 * STEP, START + 6 * STEP)]
+    assert store.holes(*span, ["binance", "kraken"]) == []
+    assert store.count(*span, ["kraken"]) == 3
