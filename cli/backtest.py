@@ -94,7 +94,7 @@ def _in_order(
 def _line(result: Result) -> str:
     if result.scores is None:
         return f"{result.trial}: {result.problem}"
-    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {0 - result.scores.dm:+.2f}, {result.seconds:.0f} s"
+    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {result.scores.dm:+.2f}, {result.seconds:.0f} s"
 
 
 _COLUMNS = ("n", "ratio", "dm", "r", "da", "mape", "czar", "baseline_czar", "coverage_90", "grade", "seconds")

@@ -239,8 +239,6 @@ def joined(walks: Sequence[Walk]) -> Walk:
 def figures_of(scores: Scores) -> dict[str, Any]:
     """Scores under the names of FIELDS."""
     found = scores.to_dict() | {"da": scores.directional_accuracy}
-    # The judge takes the forecast first, so that below zero is better; a table of models says better with a plus.
-    found["dm"] = 0 - scores.dm
     return {name: found[name] for name in FIGURES}
 
 

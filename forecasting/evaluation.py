@@ -38,7 +38,7 @@ class Scores:
     1 - loss / baseline loss. `mape` is the mean size of the error as a part of the true price or volatility. `r2` compares with the
     mean of the truths. `r`, `directional_accuracy` and what belongs to them are about the move away from the baseline in model
     space, and None where the forecast never leaves it: `r_p` is two-sided, `da_low` to `da_high` covers 95 %, `da_p` is that of a
-    coin doing as well. `dm` is the Diebold–Mariano statistic: below zero, the forecast's loss is smaller than the baseline's;
+    coin doing as well. `dm` is the Diebold–Mariano statistic: above zero, the forecast's loss is smaller than the baseline's;
     `dm_p` is its two-sided p. `worst_hour_ms` begins the hour (UTC) in which the forecast lost most against the baseline, and
     `worst_hour_ratio` is the ratio of RMSE there; None where times are not known. `coverage_…` are the parts of the truths inside
     the intervals, None where there are none. `grade` sums up `checks_passed`, the seven of `forecasting.checks`.
@@ -85,7 +85,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two forecasters on the same truths. `dm` above zero: the first one's loss is larger."""
+    """Two forecasters on the same truths. `dm` above zero: the first one is better, its loss smaller."""
 
     n: int
     n_effective: float

@@ -51,7 +51,7 @@ def _summary(plan: Plan, results: Sequence[Result]) -> str:
     facts = {
         "cells tested": f"{len(scores)} of {len(results)}",
         "not worse than the baseline (ratio ≤ 1)": sum(score.ratio <= 1 for score in scores),
-        f"better beyond noise (DM > {BETTER})": sum(-score.dm > BETTER for score in scores),
+        f"better beyond noise (DM > {BETTER})": sum(score.dm > BETTER for score in scores),
         "trained until": _date(plan.train_until_ms) or "the newest fifth of each record",
         "tested until": _date(plan.test_until_ms) or "the end of the record",
         "trained anew": f"every {plan.refit}" if plan.refit else "never",
@@ -73,7 +73,7 @@ def _row(result: Result) -> str:
     if result.problem:
         named = "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in FIELDS[:6])
         return f"<tr>{named}<td class='problem' colspan='{len(FIELDS) - 6}'>{html.escape(result.problem)}</td></tr>"
-    mark = " class='better'" if result.scores is not None and -result.scores.dm > BETTER else ""
+    mark = " class='better'" if result.scores is not None and result.scores.dm > BETTER else ""
     return f"<tr{mark}>{''.join(f'<td>{html.escape(_shown(row[name]))}</td>' for name in FIELDS)}</tr>"
 
 

@@ -20,7 +20,7 @@ from forecasting.bars import Floats
 
 @dataclass(frozen=True, slots=True)
 class DieboldMariano:
-    """Below zero: the first loss is smaller. `p` is two-sided, from the normal distribution."""
+    """Above zero: the first loss is smaller, the first forecaster better. `p` is two-sided, from the normal distribution."""
 
     statistic: float
     p: float
@@ -46,7 +46,7 @@ def variance_of_mean(values: Floats, steps: int) -> float:
 
 def diebold_mariano(first: Floats, second: Floats, steps: int) -> DieboldMariano:
     """Compare two series of losses [n] on the same truths; equal series give statistic 0 and p 1."""
-    difference = first - second
+    difference = second - first
     mean, count = float(difference.mean()), len(difference)
     if not np.any(difference):
         return DieboldMariano(0.0, 1.0)

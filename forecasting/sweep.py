@@ -67,7 +67,7 @@ class Tried:
         figures = {
             "loss_ratio": self.judged,
             "rmse_ratio": scores.ratio if scores else None,
-            "dm": 0 - scores.dm if scores else None,
+            "dm": scores.dm if scores else None,
             "n": scores.n if scores else 0,
         }
         return {"trial": self.number} | self.values | figures | {"seconds": round(self.seconds, 2), "problem": self.problem}

@@ -13,7 +13,7 @@ from typing import Final
 from forecasting.evaluation import Comparison, Scores
 
 NOISE: Final = 1.645
-"""Diebold–Mariano statistic above which a difference is more than noise: one-sided 5 %."""
+"""Diebold–Mariano statistic beyond which a difference is more than noise: one-sided 5 %."""
 
 ENOUGH: Final = 10.0
 """Forecasts without overlap below which two models cannot be told apart."""
@@ -44,6 +44,6 @@ def judge(candidate: Scores, against_champion: Comparison | None, has_champion: 
     versus = f"{against_champion.n} forecasts beside the champion (DM {against_champion.dm:+.2f})"
     if against_champion.first_loss <= against_champion.second_loss:
         return Verdict(True, f"promoted: {case}; not worse on {versus}")
-    if candidate.skill > 0 and against_champion.dm <= NOISE:
+    if candidate.skill > 0 and against_champion.dm >= -NOISE:
         return Verdict(True, f"promoted: {case}; not worse beyond noise on {versus}")
     return Verdict(False, f"refused: {case}; worse on {versus}")

@@ -57,16 +57,16 @@ def test_knowing_half_of_every_move_is_skill_beyond_noise(loss: str) -> None:
     truth = overlapping(np.random.default_rng(0), 2_000, 10)
     scores = score(truth, truth / 2, np.zeros_like(truth), 10, loss, scale=np.ones_like(truth))
     assert scores.skill > 0.2
-    assert scores.dm < -3
+    assert scores.dm > 3
     assert scores.dm_p < 0.01
     assert scores.n_effective == 200
 
 
-def test_the_one_with_the_larger_loss_has_the_positive_statistic() -> None:
+def test_the_better_one_has_the_positive_statistic() -> None:
     noise = np.random.default_rng(0)
     truth = overlapping(noise, 1_000, 5)
     worse = compare(truth, truth + noise.normal(size=1_000), truth + 0.1 * noise.normal(size=1_000), 5, "mse")
-    assert worse.dm > 3
+    assert worse.dm < -3
     assert worse.first_loss > worse.second_loss
     same = compare(truth, truth / 2, truth / 2, 5, "mae")
     assert (same.dm, same.dm_p) == (0.0, 1.0)

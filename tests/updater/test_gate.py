@@ -43,18 +43,18 @@ def test_a_champion_is_never_replaced_without_a_comparison(skill: float) -> None
 
 @given(skills, comparisons)
 def test_a_candidate_worse_than_the_champion_beyond_noise_is_refused(skill: float, beside: Comparison) -> None:
-    worse = replace(beside, first_loss=beside.second_loss + 1, dm=abs(beside.dm) + NOISE + 0.01)
+    worse = replace(beside, first_loss=beside.second_loss + 1, dm=-abs(beside.dm) - NOISE - 0.01)
     assert not judge(scores(skill), worse, True).promoted
 
 
 @given(skills, comparisons)
 def test_a_candidate_that_is_better_on_enough_data_is_promoted(skill: float, beside: Comparison) -> None:
-    better = replace(beside, second_loss=beside.first_loss + 1, dm=-abs(beside.dm), n_effective=beside.n_effective + ENOUGH)
+    better = replace(beside, second_loss=beside.first_loss + 1, dm=abs(beside.dm), n_effective=beside.n_effective + ENOUGH)
     assert judge(scores(skill), better, True).promoted
 
 
 def test_noise_does_not_count_against_skill_but_does_against_the_bare_baseline() -> None:
-    a_little_worse = Comparison(n=500, n_effective=50, first_loss=1.01, second_loss=1.0, dm=0.5, dm_p=0.6)
+    a_little_worse = Comparison(n=500, n_effective=50, first_loss=1.01, second_loss=1.0, dm=-0.5, dm_p=0.6)
     assert judge(scores(0.01), a_little_worse, True).promoted
     assert not judge(scores(0.0), a_little_worse, True).promoted
 
