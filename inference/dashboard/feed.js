@@ -3,17 +3,18 @@
 const LONGEST_WAIT = 60_000;
 const TIME_OUT = 8_000;
 
-/** How the node answers, over all feeds together. */
-export const connection = { heard: null, failedSince: null, nextTry: null, offset: 0 };
+/** When the node was last heard, since when it has been silent, and how far its clock is ahead of this machine's. */
+export const connection = { heard: null, failedSince: null, offset: 0 };
 
-/** What time it is for the node: its answers carry a date, and this machine's clock may be off. */
+/** What time it is for the node. */
 export const nodeTime = () => Date.now() + connection.offset;
 
 /**
  * One address that is asked every `every` milliseconds.
  *
  * `deliver` gets the JSON when it has changed, `refuse` the node's error when it answers with one. The address is a function, so
- * that the same feed can follow a choice; null means that there is nothing to ask.
+ * that the same feed can follow a choice; null means that there is nothing to ask. The feed that is `vital` tells whether the node
+ * can be reached.
  */
 export class Feed {
   #timer = null;
@@ -21,8 +22,8 @@ export class Feed {
   #tag = null;
   #failures = 0;
 
-  constructor({ address, every, deliver, refuse = () => {} }) {
-    Object.assign(this, { address, every, deliver, refuse });
+  constructor({ address, every, deliver, refuse = () => {}, vital = false }) {
+    Object.assign(this, { address, every, deliver, refuse, vital });
   }
 
   /** Ask now, whatever was asked before, and go on from there. */
@@ -37,7 +38,6 @@ export class Feed {
     if (address !== this.#asked) return;
     clearTimeout(this.#timer);
     const wait = this.#failures ? Math.min(LONGEST_WAIT, this.every * 2 ** Math.min(this.#failures, 5)) : this.every;
-    if (this.#failures) connection.nextTry = Date.now() + wait;
     this.#timer = setTimeout(() => this.#again(), wait);
   }
 
@@ -54,12 +54,11 @@ export class Feed {
       body = response.status === 304 ? null : await response.json();
     } catch {
       this.#failures += 1;
-      connection.failedSince ??= Date.now();
-      document.dispatchEvent(new Event("connection"));
+      if (this.vital) lose();
       return;
     }
     this.#failures = 0;
-    hear(response);
+    if (this.vital) hear(response);
     if (address !== this.#asked || body === null) return;
     this.#tag = response.ok ? response.headers.get("ETag") : null;
     if (response.ok) this.deliver(body);
@@ -67,11 +66,17 @@ export class Feed {
   }
 }
 
+const lose = () => {
+  connection.failedSince ??= Date.now();
+  document.dispatchEvent(new Event("silent"));
+};
+
 const hear = (response) => {
+  const found = connection.failedSince !== null;
   connection.heard = Date.now();
-  connection.failedSince = connection.nextTry = null;
+  connection.failedSince = null;
   const date = Date.parse(response.headers.get("Date") ?? "");
   // The header has no fraction of a second: a smaller difference says nothing.
   if (!Number.isNaN(date)) connection.offset = Math.abs(date - Date.now()) < 2_000 ? 0 : date - Date.now();
-  document.dispatchEvent(new Event("connection"));
+  if (found) document.dispatchEvent(new Event("found"));
 };

@@ -24,7 +24,7 @@ const ofTopic = (route, query) => {
 };
 
 const feeds = {
-  topics: new Feed({ address: () => "topics", every: 3_000, deliver: takeTopics }),
+  topics: new Feed({ address: () => "topics", every: 3_000, deliver: takeTopics, vital: true }),
   updater: new Feed({ address: () => "updater", every: 5_000, deliver: (updater) => learn({ updater }) }),
   models: new Feed({ address: () => "models", every: 30_000, deliver: takeModels }),
   scores: new Feed({ address: () => "scores", every: 30_000, deliver: takeScores }),
@@ -135,7 +135,8 @@ function writeChoice() {
 function listen() {
   const [steps, bars] = [byId("steps"), byId("bars")];
   steps.value = choice.steps;
-  bars.value = choice.bars;
+  bars.value = [...bars.options].some((option) => option.value === String(choice.bars)) ? choice.bars : 50;
+  choice.bars = Number(bars.value);
   steps.addEventListener("input", () => {
     if (!steps.value || !steps.checkValidity()) return;
     choice.steps = Number(steps.value);
@@ -148,14 +149,15 @@ function listen() {
     feeds.view.now();
   });
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
-  byId("try-again").addEventListener("click", () => Object.values(feeds).forEach((feed) => feed.now()));
+  byId("try-again").addEventListener("click", () => feeds.topics.now());
   document.addEventListener("theme", () => {
     drawForecast();
     drawSkill();
   });
-  document.addEventListener("connection", () => {
+  document.addEventListener("silent", showAll);
+  document.addEventListener("found", () => {
     showAll();
-    showHeard();
+    Object.values(feeds).filter((feed) => !feed.vital).forEach((feed) => feed.now());
   });
   setInterval(showHeard, 1_000);
 }

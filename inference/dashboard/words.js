@@ -56,7 +56,7 @@ export const whole = (value) => value.toLocaleString("en");
 
 /** 0.0123 is "+1.23 %". */
 export const percent = (part, digits = 2) =>
-  `${part.toLocaleString("en", { signDisplay: "exceptZero", ...fixed(digits) })} %`;
+  `${part.toLocaleString("en", { signDisplay: "exceptZero", ...fixed(digits) }).replace("-", "−")} %`;
 
 /** Skill, a part of one, as a percentage with sign; a dash where it is not known. */
 export const skillText = (skill) => (skill == null ? "–" : percent(skill * 100, 1));
@@ -67,7 +67,7 @@ export const share = (part) => (part == null ? "–" : `${(part * 100).toFixed(1
 /** A target's value with its unit. */
 export const valueText = (value, target) => {
   if (target === "price") return `${figure(value)} USDT`;
-  if (target === "volatility") return `${figure(value * 100)} % a minute`;
+  if (target === "volatility") return `${(value * 100).toPrecision(4)} % a minute`;
   return percent(value * 100, 3);
 };
 

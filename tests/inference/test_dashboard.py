@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forecasting.ledger import ServedAnswer
 from inference.dashboard.library import Library
+from inference.dashboard.market_view import MOST_BARS, USUAL_BARS
 from inference.dashboard.page import FOLDER
+from inference.paths import MOST_STEPS, USUAL_STEPS, utc_text
 from tests.inference.conftest import BTC_10M, LAST_CLOSE, SOL_15M, START_MS, Node
 
+ROOT = Path(__file__).parents[2]
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
@@ -130,6 +136,24 @@ def test_candles_of_a_topic_without_any_are_none(node: Node) -> None:
     assert json_of(node, "/candles/BTC")["candles"] == {"open_time": [], "open": [], "high": [], "low": [], "close": []}
 
 
+def test_candles_come_with_the_answers_made_for_their_time_and_what_came_of_them(node: Node) -> None:
+    node.fill(BTC_10M)
+    candles = node.candles.last("BTCUSDT", BTC_10M.interval, 60)
+    times, close = candles["open_time"].tolist(), candles["close"].tolist()
+    edges = (-0.01, 0.01, -0.02, 0.02, -0.03, 0.03)
+    answers = [ServedAnswer(3, BTC_10M, times[i], "v", 64_000.0, close[i], 0.0, 0.0, 0.01, edges) for i in (30, 49, 55)]
+    node.ledger.record(answers)
+    past = json_of(node, "/candles/BTC?bars=15")["past"]
+    assert [answer["time"] for answer in past] == [utc_text(times[59] + 60_000)]
+    assert past[0]["made"] == utc_text(times[49] + 60_000)
+    assert past[0]["truth"] == close[59]
+    assert past[0]["value"] == 64_000.0
+    low, high = past[0]["intervals"]["90"]
+    assert low == pytest.approx(close[49] * math.exp(-0.03))
+    assert high == pytest.approx(close[49] * math.exp(0.03))
+    assert len(json_of(node, "/candles/BTC?bars=50")["past"]) == 2
+
+
 def test_a_topic_of_volatility_shows_what_was_measured(node: Node) -> None:
     node.fill(SOL_15M)
     shown = json_of(node, "/candles/SOL?bars=20")
@@ -157,6 +181,22 @@ def test_a_number_of_candles_out_of_bounds_is_refused(node: Node, bars: str) -> 
 def test_candles_of_an_unknown_token_or_topic_are_refused(node: Node) -> None:
     assert json_of(node, "/candles/DOGE", 404)["error"]["code"] == "unknown_token"
     assert json_of(node, "/candles/BTC?topic=84", 404)["error"]["code"] == "unknown_topic"
+
+
+def test_the_document_names_every_route_the_page_asks_and_its_bounds(node: Node) -> None:
+    document = (ROOT / "docs/dashboard.md").read_text(encoding="utf-8")
+    routes = set(re.findall(r"^\| `/([a-z]+)", document, re.MULTILINE))
+    script = (FOLDER / "main.js").read_text(encoding="utf-8")
+    assert routes == set(re.findall(r'=> "([a-z]+)"', script)) | set(re.findall(r'ofTopic\("([a-z]+)"', script))
+    assert f"(1 to {MOST_BARS}, usually {USUAL_BARS})" in document
+    assert f"(1 to {MOST_STEPS}, usually {USUAL_STEPS})" in document
+
+
+def test_the_page_asks_for_what_the_routes_allow() -> None:
+    html = (FOLDER / "page.html").read_text(encoding="utf-8")
+    assert f'id="steps" type="number" min="1" max="{MOST_STEPS}" step="1" value="{USUAL_STEPS}"' in html
+    assert f"<option selected>{USUAL_BARS}</option>" in html
+    assert all(int(bars) <= MOST_BARS for bars in re.findall(r"<option[^>]*>(\d+)</option>", html))
 
 
 def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:
