@@ -16,10 +16,13 @@ OVERRIDES: Final = {"wallet": {"submitTx": True}, "updater": {"historyDays": 3, 
 
 
 def environment(exchange_host: str, chain_host: str, mnemonic: Path) -> dict[str, str]:
-    """The variables that point a node at the simulators."""
+    """The variables that point a node at the simulators: whatever sources config.json names, none is a real one."""
+    exchange = f"http://{exchange_host}:{EXCHANGE_PORT}"
     return {
         "CONFIG_OVERRIDES": json.dumps(OVERRIDES),
-        "EXCHANGE_URLS": f"http://{exchange_host}:{EXCHANGE_PORT}",
+        "EXCHANGE_URLS": exchange,
+        "KRAKEN_URL": exchange,
+        "COINGECKO_URL": exchange,
         "CHAIN_GRPC_URL": f"grpc+http://{chain_host}:{CHAIN_PORT}",
         "CHAIN_WEBSOCKET_URL": f"ws://{chain_host}:{CHAIN_HTTP_PORT}/websocket",
         "CHAIN_ID": "localnet",

@@ -78,6 +78,12 @@ def test_a_wrong_config_says_where_and_what_to_write_instead(text: str, words: l
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("sources", [[], ["binance", "kraken", "binance"], ["coinbase"], "binance"])
+def test_sources_are_known_and_named_once(sources: Any) -> None:
+    with pytest.raises(ConfigError, match=r"updater\.sources"):
+        parse_config(json.dumps({"worker": [{"topicId": 1}], "updater": {"sources": sources}}))
+
+
 def test_a_config_cannot_be_changed_once_loaded() -> None:
     config = parse_config(config_text())
     with pytest.raises(ValidationError):

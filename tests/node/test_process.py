@@ -25,7 +25,7 @@ from node.errors import ConfigError, NodeError, NotReadyError
 from node.health import Check, StatusServer
 from node.logs import configure_logs
 from node.probe import main as probe
-from node.settings import DEMO_FILE, Settings, load_settings
+from node.settings import ARCHIVE, DEMO_FILE, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,32 @@ def test_a_wrong_variable_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigError, match="INFERENCE_PORT") as caught:
         load_settings()
     assert "EXCHANGE_URLS" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("variables", "base"),
+    [
+        ({}, ARCHIVE),
+        ({"EXCHANGE_URLS": "https://api.binance.us/,https://data-api.binance.vision"}, ARCHIVE),
+        ({"EXCHANGE_URLS": "http://127.0.0.1:9100"}, None),
+        ({"EXCHANGE_URLS": "https://api.binance.com,https://binance.vision.example"}, None),
+        ({"EXCHANGE_URLS": "http://127.0.0.1:9100", "ARCHIVE_URL": "http://127.0.0.1:9100"}, "http://127.0.0.1:9100"),
+        ({"ARCHIVE_URL": "none"}, None),
+    ],
+)
+def test_binances_archive_belongs_to_binance_alone(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], base: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().archive_base == base
+
+
+@pytest.mark.parametrize("name", ["ARCHIVE_URL", "KRAKEN_URL", "COINGECKO_URL"])
+def test_the_address_of_a_source_is_a_url(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "data.binance.vision")
+    with pytest.raises(ConfigError, match=name):
+        load_settings()
 
 
 def test_simulators_beside_the_node_say_how_they_are_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +92,7 @@ def test_overrides_that_are_no_json_are_a_config_error(monkeypatch: pytest.Monke
 
 def test_onnx_runtime_reports_to_nobody() -> None:
     code = "import os, forecasting.prediction; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "1\n"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_an_api_key_comes_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,17 @@ def candles(interval: Interval, start_ms: int, count: int, *, seed: int = 0, pri
 class MemoryExchange:
     """Has candles of every symbol since `since_ms`, but for the symbols that fail with an error."""
 
-    name = "binance"
-
     def __init__(
-        self, clock: Clock, since_ms: int, failing: dict[str, MarketError] | None = None, empty: Iterable[str] = ()
+        self,
+        clock: Clock,
+        since_ms: int,
+        failing: dict[str, MarketError] | None = None,
+        empty: Iterable[str] = (),
+        *,
+        name: str = "binance",
+        reach: int | None = None,
     ) -> None:
+        self.name, self._reach = name, reach
         self._clock = clock
         self._since_ms = since_ms
         self.failing = failing or {}
@@ -52,7 +58,7 @@ class MemoryExchange:
         return frame[frame["open_time"].between(start_ms, end_ms)].reset_index(drop=True)
 
     def reach(self, interval: Interval) -> int | None:
-        return None
+        return self._reach
 
     def close(self) -> None:
         pass

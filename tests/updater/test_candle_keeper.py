@@ -134,6 +134,40 @@ def test_a_token_without_candles_is_said_plainly_and_the_others_are_filled(tmp_p
     assert kept.store.count("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == 1440
 
 
+def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, 1, failing={"ETHUSDT": ExchangeUnreachableError("no answer in time")})
+    other = MemoryExchange(kept.clock, kept.clock.now_ms() - 400 * DAY_MS, name="kraken", reach=700)
+    keeper = CandleKeeper(kept.store, Sources([kept.exchange, other], kept.clock), kept.clock, kept.board, kept.metrics)
+    both = {"historyDays": 1, "sources": ["binance", "kraken"]}
+    keeper.configure(Config.model_validate({"worker": [{"topicId": 1}], "updater": both}), kept.topics)
+    kept.stop_after(2)
+    keeper.backfill(kept.stop)
+    (topic,) = kept.topics
+    assert kept.store.sources("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == {"kraken": 700}
+    assert not keeper.is_filled(topic)
+    assert "binance" in kept.board.of(topic.cell).detail
+
+    kept.exchange.failing.clear()
+    kept.clock.advance(120)
+    kept.stop.clear()
+    kept.stop_after(2)
+    keeper.backfill(kept.stop)
+    assert keeper.is_filled(topic)
+    assert kept.store.sources("ETHUSDT", Interval.MINUTE, kept.clock.now_ms() - DAY_MS, kept.clock.now_ms()).keys() == {"binance"}
+    assert kept.board.of(topic.cell).detail == ""
+
+
+def test_another_choice_of_sources_takes_effect_without_a_restart(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, 1)
+    other = MemoryExchange(kept.clock, kept.clock.now_ms() - 400 * DAY_MS, name="kraken", reach=700)
+    sources = Sources([kept.exchange, other], kept.clock)
+    keeper = CandleKeeper(kept.store, sources, kept.clock, kept.board, kept.metrics)
+    for names in (["kraken"], ["binance", "kraken"]):
+        content = {"worker": [{"topicId": 1}], "updater": {"historyDays": 1, "sources": names}}
+        keeper.configure(Config.model_validate(content), kept.topics)
+        assert [exchange.name for exchange in sources.exchanges] == names
+
+
 def test_history_interrupted_anywhere_goes_on_where_it_was(tmp_path: Path) -> None:
     first = Kept(tmp_path, 1)
     first.keeper.configure(Config.model_validate({"worker": [{"topicId": 1}], "updater": {"historyDays": 3}}), first.topics)
