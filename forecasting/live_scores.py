@@ -54,6 +54,11 @@ def shown_ms(cell: Cell) -> int:
     return max(SHOWN_MS, SHOWN_HORIZONS * cell.horizon.ms)
 
 
+def kept_ms(cell: Cell) -> int:
+    """How long answers must be kept at least: what is shown, and the horizon after which they can be judged."""
+    return shown_ms(cell) + cell.horizon.ms + cell.interval.ms
+
+
 def rolling_ms(cell: Cell) -> int:
     """What each point of a rolling series looks back on: a day, or more where a day holds too few horizons."""
     return max(ROLLING_MS, ROLLING_HORIZONS * cell.horizon.ms)

@@ -146,16 +146,16 @@ class ModelStore:
             write_pointer(folder, new)
         log.debug("champion changed", cell=str(cell), version=version, reason=reason)
 
-    def rollback(self, cell: Cell) -> Manifest:
-        """Make the last former champion that verifies champion again; ModelStoreError if there is none."""
+    def rollback(self, cell: Cell, *, to: str | None = None, reason: str | None = None) -> Manifest:
+        """Make the last former champion that verifies champion again, or the one named `to`; ModelStoreError if there is none."""
         with self._exclusive():
             pointer = self.pointer(cell)
-            former = self._last_former_that_verifies(cell, pointer)
+            former = self._last_former_that_verifies(cell, pointer, to)
             if pointer is None or former is None:
                 hint = "allora-node models list shows every version."
                 raise ModelStoreError(f"{cell} has no former champion to go back to", hint=hint)
             entry, manifest = former
-            reason = f"rolled back from {pointer.champion.version}"
+            reason = reason or f"rolled back from {pointer.champion.version}"
             write_pointer(cell_folder(self.root, cell), pointer.back_to(entry, reason, self._clock.now_ms()))
         log.debug("champion changed", cell=str(cell), version=entry.version, reason=reason)
         return manifest
@@ -218,8 +218,10 @@ class ModelStore:
             except CorruptVersionError as error:
                 log.error("version does not verify", cell=str(cell), version=name, error=error)
 
-    def _last_former_that_verifies(self, cell: Cell, pointer: Pointer | None) -> tuple[Entry, Manifest] | None:
+    def _last_former_that_verifies(self, cell: Cell, pointer: Pointer | None, wanted: str | None) -> tuple[Entry, Manifest] | None:
         for entry in pointer.former if pointer else ():
+            if wanted not in (None, entry.version):
+                continue
             try:
                 return entry, self.load(cell, entry.version, entry.manifest_sha256).manifest
             except CorruptVersionError as error:

@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from node.catalogue import CATALOGUE, RETIRED, KnownTopic
-from node.durations import DAY_MS, Duration, Interval
+from node.durations import DAY_MS, HOUR_MS, Duration, Interval
 from node.errors import ConfigError
 from node.official import Normaliser
 from node.topics import TOKEN_PATTERN, Cell, Target, Topic, check_horizon
@@ -116,6 +126,10 @@ class Updater(_Section):
         ("binance",), min_length=1, description="Where candles come from; each stands in for those before it."
     )
     keep_versions: int = Field(10, ge=2, le=1000, description="Versions of each model kept on disk.")
+    skill_floor: float | None = Field(
+        0.0, gt=-100, lt=1, description="Live skill below which a champion is retrained or rolled back. null: never."
+    )
+    skill_window: Span = Field(Duration(12 * HOUR_MS), description="How long live skill must have been below the floor.")
 
     @field_validator("sources")
     @classmethod

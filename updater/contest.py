@@ -46,6 +46,7 @@ class Contest:
     history_ms: int
     max_epochs: int
     now_ms: int
+    because: str | None
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["auto", "console", "json"]
 
@@ -114,11 +115,16 @@ def _hold(contest: Contest) -> Trained:
         shrinkage=candidate.shrinkage,
         intervals=candidate.intervals.to_dict(),
         scores=candidate.scores.to_dict(),
-        gate=Gate(promoted=verdict.promoted, reason=verdict.reason),
+        gate=Gate(promoted=verdict.promoted, reason=_told(verdict.reason, contest.because)),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
         parent=champion.name if champion and candidate.warm_started else None,
     )
     return Trained(topic, draft, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
+
+
+def _told(verdict: str, because: str | None) -> str:
+    """The verdict, with what led to the training where that was not the schedule."""
+    return verdict if because is None else f"{verdict}; trained because {because}"
 
 
 def _candles(contest: Contest, leader: str | None) -> pd.DataFrame:

@@ -15,23 +15,30 @@ import structlog
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sqlalchemy.exc import SQLAlchemyError
 
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import Updater as UpdaterSection
 from node.durations import MINUTE_MS
-from node.errors import CorruptVersionError, ModelStoreError, TrainingError
+from node.errors import CorruptVersionError, ForecastError, ModelStoreError, TrainingError
 from node.settings import Settings
 from node.topics import Cell, Topic
 from updater.contest import Contest, Failed, Trained, hold
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
+from updater.review import Finding
 
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 1.0
 RETRY_MS = 10 * MINUTE_MS
 """A topic whose training failed is left alone for this long."""
+
+REVIEW_MS = 5 * MINUTE_MS
+"""How often it is looked at how the champions' answers turned out."""
+
+Review = Callable[[Topic, UpdaterSection, int], Finding | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Trainer:
         board: ProgressBoard,
         metrics: UpdaterMetrics,
         is_filled: Callable[[Topic], bool],
+        review: Review,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -60,6 +68,9 @@ class Trainer:
         self._board = board
         self._metrics = metrics
         self._is_filled = is_filled
+        self._review = review
+        self._reviewed_ms = 0
+        self._complaints: dict[Cell, str] = {}
         self._failed_at: dict[Cell, int] = {}
         self._section = UpdaterSection()
         self._topics: tuple[Topic, ...] = ()
@@ -74,12 +85,39 @@ class Trainer:
     def run(self, stop: threading.Event) -> None:
         """Train what is due until stopped."""
         while not self._clock.wait(CHECK_SECONDS, stop):
+            self.review_safely()
             due = self.due()
             if due:
                 self.train(due, stop)
 
+    def review_safely(self) -> None:
+        """Now and then, look at how every champion's answers turned out; a ledger that cannot be read stops nothing."""
+        now_ms = self._clock.now_ms()
+        if 0 <= now_ms - self._reviewed_ms < REVIEW_MS:
+            return
+        self._reviewed_ms = now_ms
+        self._complaints.clear()
+        try:
+            for topic in self._topics:
+                finding = self._review(topic, self._section, now_ms)
+                if finding is not None:
+                    self._act_on(finding, now_ms)
+        except (SQLAlchemyError, ModelStoreError, ForecastError, OSError) as error:
+            log.warning("live skill cannot be reviewed", error=error)
+
+    def _act_on(self, finding: Finding, now_ms: int) -> None:
+        """Roll the champion back, or have a candidate trained unless one was in the last `skill_window`."""
+        topic, cell = finding.topic, finding.topic.cell
+        if finding.back_to is not None:
+            self._store.rollback(cell, to=finding.back_to, reason=finding.reason)
+            self._metrics.remedies.labels(topic.id, "rolled back").inc()
+            self._board.update(cell, detail=finding.reason)
+            log.warning("rolled back", topic=topic.id, model=str(cell), version=finding.back_to, reason=finding.reason)
+        elif self._age_of_newest(cell, now_ms) >= self._section.skill_window.ms:
+            self._complaints[cell] = finding.reason
+
     def due(self) -> list[Due]:
-        """Topics to train now: those without champion first, then those whose newest version is too old."""
+        """Topics to train now: without champion first, then those whose answers were bad or whose newest version is too old."""
         missing: dict[Cell, Due] = {}
         aged: dict[Cell, Due] = {}
         for topic in self._topics:
@@ -87,7 +125,9 @@ class Trainer:
                 continue
             if not self._has_champion(topic.cell):
                 missing.setdefault(topic.cell, Due(topic, "no champion"))
-            elif self._newest_is_old(topic.cell):
+            elif topic.cell in self._complaints:
+                aged.setdefault(topic.cell, Due(topic, self._complaints[topic.cell]))
+            elif self._age_of_newest(topic.cell, self._clock.now_ms()) >= self._section.retrain_every.ms:
                 aged.setdefault(topic.cell, Due(topic, f"older than {self._section.retrain_every}"))
         return [*missing.values(), *aged.values()]
 
@@ -96,7 +136,10 @@ class Trainer:
         for item in due:
             self._board.update(item.topic.cell, state=State.TRAINING, detail=item.reason)
             log.info("training", topic=item.topic.id, model=str(item.topic.cell), reason=item.reason)
+            if item.topic.cell in self._complaints:
+                self._metrics.remedies.labels(item.topic.id, "retrained").inc()
         contests = [self._contest(item.topic) for item in due]
+        self._complaints.clear()
         for result in _hold_all(contests, self._section.training_jobs, stop):
             if isinstance(result, Failed):
                 self._fail(result)
@@ -114,6 +157,7 @@ class Trainer:
             history_ms=self._section.history_ms(topic.cell.interval),
             max_epochs=self._section.max_epochs,
             now_ms=self._clock.now_ms(),
+            because=self._complaints.get(topic.cell),
             log_level=self._settings.log_level,
             log_format=self._settings.log_format,
         )
@@ -144,14 +188,14 @@ class Trainer:
     def _is_resting(self, cell: Cell) -> bool:
         return self._clock.now_ms() - self._failed_at.get(cell, -RETRY_MS) < RETRY_MS
 
-    def _newest_is_old(self, cell: Cell) -> bool:
+    def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
         """Refused candidates count too: a topic is retrained once per period, not until something passes."""
         names = self._store.versions(cell)
         try:
             created = self._store.manifest(cell, names[0]).created_ms if names else 0
         except CorruptVersionError:
             created = 0
-        return self._clock.now_ms() - created >= self._section.retrain_every.ms
+        return now_ms - created
 
 
 def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:

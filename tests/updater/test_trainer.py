@@ -6,11 +6,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from forecasting.ledger import Ledger
 from market.candle_store import CandleStore
+from model_store.manifest import Draft
 from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.config import Config
+from node.config import Updater as UpdaterSection
 from node.database import Heartbeats, open_database
 from node.durations import DAY_MS
 from node.settings import Settings
@@ -20,7 +25,8 @@ from updater import trainer as trainer_module
 from updater.contest import Contest, Failed, Trained, hold
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
-from updater.trainer import RETRY_MS, Trainer
+from updater.review import Finding, Reviewer
+from updater.trainer import RETRY_MS, REVIEW_MS, Trainer
 
 BARS = 2200
 
@@ -47,16 +53,30 @@ class Workshop:
         self.board.follow(self.topics)
         self.metrics = UpdaterMetrics()
         self.filled = True
+        self.finding: Finding | None = None
+        self.reviewer = Reviewer(Ledger(engine), store, self.models)
         self.trainer = self.restarted()
+
+    def review(self, topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
+        """By the ledger of this workshop, or what a test has put in its place."""
+        return self.finding or self.reviewer.review(topic, section, now_ms)
 
     def restarted(self) -> Trainer:
         """A new trainer over the same disk."""
-        trainer = Trainer(self.settings, self.models, self.clock, self.board, self.metrics, lambda _: self.filled)
+        trainer = Trainer(self.settings, self.models, self.clock, self.board, self.metrics, lambda _: self.filled, self.review)
         trainer.configure(self.config.updater, self.topics)
         return trainer
 
     def due(self) -> list[int]:
         return [item.topic.id for item in self.trainer.due()]
+
+    def remedies(self, topic: int) -> dict[str, float]:
+        return {
+            sample.labels["remedy"]: sample.value
+            for metric in self.metrics.remedies.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total") and sample.labels["topic"] == str(topic)
+        }
 
     def outcomes(self, topic: int) -> dict[str, float]:
         return {
@@ -143,3 +163,65 @@ def test_a_candidate_without_skill_answers_exactly_the_baseline(tmp_path: Path) 
     else:
         assert isinstance(manifest.scores["skill"], float)
         assert manifest.scores["skill"] > 0
+
+
+def test_a_topic_whose_answers_were_bad_is_trained_before_its_time_and_the_manifest_says_why(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    shop.finding = Finding(shop.topics[0], "live skill -0.1 is below 0")
+    shop.clock.advance(shop.config.updater.skill_window.seconds - 1)
+    shop.trainer.review_safely()
+    assert shop.due() == []
+
+    shop.clock.advance(REVIEW_MS / 1_000)
+    shop.trainer.review_safely()
+    [due] = shop.trainer.due()
+    assert due.reason == "live skill -0.1 is below 0"
+    shop.trainer.train([due], threading.Event())
+    newest = shop.models.history(shop.topics[0].cell)[0]
+    assert newest.gate.reason.endswith("; trained because live skill -0.1 is below 0")
+    assert shop.remedies(1) == {"retrained": 1}
+    shop.clock.advance(REVIEW_MS / 1_000)
+    shop.trainer.review_safely()
+    assert shop.due() == []
+
+
+def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    cell = shop.topics[0].cell
+    shop.trainer.train(shop.trainer.due(), threading.Event())
+    first = shop.models.champion_version(cell)
+    assert first is not None
+    manifest = shop.models.champion(cell).manifest
+    shop.clock.advance(60)
+    version = shop.models.champion(cell)
+    draft = Draft(**{name: getattr(manifest, name) for name in Draft.model_fields})
+    second = shop.models.publish(cell, graph=version.graph, weights=version.weights_path.read_bytes(), draft=draft).version
+    shop.models.promote(cell, second, "promoted: newer")
+
+    reason = f"rolled back from {second}: live skill -0.1 is below 0"
+    shop.finding = Finding(shop.topics[0], reason, back_to=first)
+    with capture_logs() as logs:
+        shop.trainer.review_safely()
+    pointer = shop.models.pointer(cell)
+    assert pointer is not None
+    assert (pointer.champion.version, pointer.reason) == (first, reason)
+    assert shop.board.of(cell).detail == reason
+    assert ("rolled back", reason) in [(entry["event"], entry["reason"]) for entry in logs]
+    assert shop.remedies(1) == {"rolled back": 1}
+    assert shop.due() == []
+
+
+def test_a_ledger_that_cannot_be_read_stops_no_training(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+
+    def broken(topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    trainer = Trainer(shop.settings, shop.models, shop.clock, shop.board, shop.metrics, lambda _: True, broken)
+    trainer.configure(shop.config.updater, shop.topics)
+    with capture_logs() as logs:
+        trainer.review_safely()
+        trainer.review_safely()
+    assert [entry["event"] for entry in logs] == ["live skill cannot be reviewed"]
+    assert [item.reason for item in trainer.due()] == ["no champion"]
