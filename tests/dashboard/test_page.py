@@ -185,6 +185,7 @@ def test_the_headline_names_the_one_topic_that_does_not_answer(server: Server, p
     page.until(lambda: "No forecast is served now" in page.chart)
     assert page.text("#answer-value") == "No forecast"
     assert not page.find("#key-ahead").is_displayed()
+    assert faults_of(page) == []
 
 
 def test_without_models_it_says_what_the_updater_is_doing(server: Server, page: Page) -> None:
@@ -202,12 +203,14 @@ def test_without_models_it_says_what_the_updater_is_doing(server: Server, page: 
     page.until(lambda: len(page.all("#updater-topics progress")) == 2)
     assert "10 of 40 candles" in page.text("#updater-topics")
     page.until(lambda: "no champion yet" in page.text("#model-list"))
+    assert faults_of(page) == []
 
 
 def test_a_node_that_cannot_be_reached_is_said_and_found_again(full: Page, server: Server) -> None:
     server.stop()
     full.until(lambda: full.headline == "The node cannot be reached")
     assert "old" in full.text("#headline-reasons")
+    assert faults_of(full) == []
     server.start()
     full.find("#try-again").click()
     full.until(lambda: full.headline == "All four topics are answering")
