@@ -34,17 +34,14 @@ from forecasting.bars import (
     lag,
     root_mean_square_return,
     runs_of,
-    standard_deviation,
     trailing_maximum,
     trailing_mean,
     trailing_sum,
 )
+from forecasting.volatility_features import SMALLEST_DEVIATION, log_range, log_standard_deviation, phase, volatility_features
 from node.durations import DAY_MS, Interval
 from node.errors import ForecastError, TrainingError
 from node.topics import Target
-
-SMALLEST_DEVIATION: Final = 1e-5
-"""Deviation of a one-bar log return taken for a market that does not move at all; below one tick of most pairs."""
 
 SCALE_SPAN: Final = 240
 """Bars over which a return's ordinary size is taken."""
@@ -93,21 +90,9 @@ def _log_volatility(bars: Bars, span: int) -> Floats:
     return np.log(deviation(bars, span))
 
 
-def _log_standard_deviation(bars: Bars, span: int) -> Floats:
-    """Log of the sample standard deviation over `span` bars: what volatility's baseline is over a horizon of that span."""
-    return np.log(np.maximum(standard_deviation(bars, span), SMALLEST_DEVIATION))
-
-
 def _volatility_ratio(bars: Bars, span: int) -> Floats:
     """Log of the deviation over `span` bars against that over the long span."""
     return np.log(deviation(bars, span) / deviation(bars, SCALE_SPAN))
-
-
-def _log_range(bars: Bars, span: int) -> Floats:
-    """Log of Parkinson's volatility: what the ranges from low to high over `span` bars say of the deviation."""
-    ranges: Floats = np.log(bars.high / bars.low)
-    size: Floats = np.sqrt(trailing_mean(ranges**2, span) / (4 * np.log(2)))
-    return np.log(np.maximum(size, SMALLEST_DEVIATION))
 
 
 def _relative_volume(bars: Bars, span: int) -> Floats:
@@ -222,12 +207,7 @@ def _weekday(bars: Bars, day: int) -> Floats:
 def _weekend_phase(bars: Bars, times: int, wave: Callable[[Floats], Floats]) -> Floats:
     """Where in the day the candle opens, on Saturday and Sunday, whose days run otherwise; 0 in the week."""
     days_since_monday = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
-    return np.where(days_since_monday >= 5, _phase(bars, DAY_MS // times, wave), 0.0)
-
-
-def _phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
-    """Where in the day or week the candle opens, on a circle."""
-    return wave(2 * np.pi * ((bars.open_time % period_ms) / period_ms))
+    return np.where(days_since_monday >= 5, phase(bars, DAY_MS // times, wave), 0.0)
 
 
 def _over(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats], *, also: int = 0) -> dict[str, Feature]:
@@ -253,10 +233,10 @@ FEATURES: Final[dict[str, Feature]] = {
     **_over((1, 5, 15, 60, 240), "scaled_return", _scaled_return, also=SCALE_SPAN),
     **_over((5, 15, 60), "volatility_ratio", _volatility_ratio, also=SCALE_SPAN),
     **_over((5, 15, 60, 240, 1440), "log_volatility", _log_volatility),
-    **_over_candles((1, 5, 15, 60, 240), "log_range", _log_range),
+    **_over_candles((1, 5, 15, 60, 240), "log_range", log_range),
     **_over_candles((60, 240), "relative_volume", _relative_volume),
-    **_over_candles((1440,), "log_range", _log_range),
-    **_over((5, 15, 60, 240, 1440), "log_standard_deviation", _log_standard_deviation),
+    **_over_candles((1440,), "log_range", log_range),
+    **_over((5, 15, 60, 240, 1440), "log_standard_deviation", log_standard_deviation),
     **_over((5, 15, 60, 240), "volume_ratio", _volume_ratio, also=DAY_SPAN - 1),
     **{f"log_bipower_{span}": Feature(_with(_log_bipower, span), span + 1) for span in (15, 60)},
     **_over((15, 60), "log_largest_return", _log_largest_return),
@@ -269,12 +249,12 @@ FEATURES: Final[dict[str, Feature]] = {
         for name, compute in (("log_decaying_volatility", _log_decaying_volatility), ("decaying_return", _decaying_return))
         for life in (10, 40)
     },
-    "day_sine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.sin), 0),
-    "day_cosine": Feature(partial(_phase, period_ms=DAY_MS, wave=np.cos), 0),
-    "week_sine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.sin), 0),
-    "week_cosine": Feature(partial(_phase, period_ms=WEEK_MS, wave=np.cos), 0),
+    "day_sine": Feature(partial(phase, period_ms=DAY_MS, wave=np.sin), 0),
+    "day_cosine": Feature(partial(phase, period_ms=DAY_MS, wave=np.cos), 0),
+    "week_sine": Feature(partial(phase, period_ms=WEEK_MS, wave=np.sin), 0),
+    "week_cosine": Feature(partial(phase, period_ms=WEEK_MS, wave=np.cos), 0),
     **{
-        f"day_{name}_{times}": Feature(partial(_phase, period_ms=DAY_MS // times, wave=wave), 0)
+        f"day_{name}_{times}": Feature(partial(phase, period_ms=DAY_MS // times, wave=wave), 0)
         for times in (2, 3, 4)
         for name, wave in (("sine", np.sin), ("cosine", np.cos))
     },
@@ -284,6 +264,7 @@ FEATURES: Final[dict[str, Feature]] = {
         for name, wave in (("sine", np.sin), ("cosine", np.cos))
     },
     **{name: Feature(_with(_weekday, day), 0) for day, name in enumerate(WEEKDAYS)},
+    **{name: Feature(compute, warm_up) for name, compute, warm_up in volatility_features()},
     **_over_candles((1, 5, 15), "taker_imbalance", _taker_imbalance, "taker_base"),
     **_over_candles((60,), "signed_volume", _signed_volume, "taker_base"),
     **_over_candles((60,), "trades_surprise", _trades_surprise, "trades"),
@@ -311,6 +292,7 @@ _OF_VOLATILITY: Final = (
     "scaled_move_1", "scaled_move_5", "scaled_move_15", "scaled_move_60", "scaled_move_240",
     "scaled_return_1", "scaled_return_15", "scaled_return_60",
     *_DAY, *(f"weekend_{wave}_{times}" for times in (1, 2, 3, 4) for wave in ("sine", "cosine")), *WEEKDAYS,
+    *(name for name, _, _ in volatility_features()),
 )  # fmt: skip
 DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
     Target.PRICE: _OF_RETURNS,

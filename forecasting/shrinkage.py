@@ -27,6 +27,11 @@ CAUTION: Final = 2.0
 FACTORS: Final = np.linspace(0.0, 1.0, 41)
 NUDGE: Final = 0.01
 
+STRETCHES: Final = 12
+HORIZONS_PER_STRETCH: Final = 20
+ERROR_OF_MEDIAN: Final = 1.2533
+"""Standard error of the median of normal values, in those of their mean."""
+
 
 def fit_shrinkage(truth: Floats, answer: Floats, steps: int) -> float:
     """The factor in [0, 1] for answers [n] to scaled targets [n], on consecutive bars whose horizons overlap."""
@@ -50,17 +55,19 @@ def fit_cautious_shrinkage(truth: Floats, answer: Floats, steps: int, losses: It
 
 
 def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
-    """What to add to forecasts of logs [n] so that their exponentials err least in squares; 0 unless it is more than noise.
+    """What to add to forecasts of logs [n] so that their exponentials err least in squares.
 
-    The exponential of an expected log lies below the expected level. The ratio of the two is estimated where the forecasts were
-    walked forward, and believed as `fit_shrinkage` believes an answer.
+    The exponential of an expected log lies below the expected level. By how much is told by the median over stretches of the time
+    in which the forecasts were walked forward: a single wild week would decide a mean of squares. It is believed as far as the
+    stretches agree; 0 where these would be too short to say anything.
     """
+    if len(truth) < STRETCHES * HORIZONS_PER_STRETCH * steps:
+        return 0.0
     level, said = np.exp(truth), np.exp(forecast)
-    size = float(np.mean(said**2))
-    excess = float(np.mean(said * (level - said))) / size
-    error = math.sqrt(variance_of_mean(said * (level - (1 + excess) * said), steps)) / size
-    believed = max(0.0, 1 - (error / excess) ** 2) if abs(excess) > CAUTION * error else 0.0
-    return math.log1p(max(excess, -0.5) * believed)
+    pieces = np.array_split(np.arange(len(truth)), STRETCHES)
+    needed = np.log([float(np.sum(said[piece] * level[piece]) / np.sum(said[piece] ** 2)) for piece in pieces])
+    middle, error = float(np.median(needed)), ERROR_OF_MEDIAN * float(needed.std()) / math.sqrt(STRETCHES)
+    return middle * (1 - (error / middle) ** 2) if abs(middle) > error else 0.0
 
 
 def _fit_for(name: str, truth: Floats, answer: Floats, steps: int) -> float:

@@ -18,8 +18,9 @@ from typing import Final
 import numpy as np
 
 from forecasting.bars import Bars, Floats, lag, standard_deviation
-from forecasting.features import SMALLEST_DEVIATION, deviation
+from forecasting.features import deviation
 from forecasting.signature import Signature
+from forecasting.volatility_features import SMALLEST_DEVIATION
 from node.topics import Target
 
 
