@@ -90,10 +90,12 @@ class Ledger:
 
     def record(self, answers: Sequence[ServedAnswer]) -> None:
         """Keep them, all or none. Of a topic and candle the first answer is kept: what is there already stays as it is."""
-        if answers:
+        if not answers:
+            return
+        if not self._is_there():
             create_tables(self._engine, _answers)
-            with self._engine.begin() as connection:
-                connection.execute(self._insert, [_row(answer) for answer in answers])
+        with self._engine.begin() as connection:
+            connection.execute(self._insert, [_row(answer) for answer in answers])
 
     def answers(self, topic_id: int, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """A topic's answers with since_ms <= made_from <= until_ms, oldest first, with the columns of COLUMNS.

@@ -8,6 +8,7 @@ still the newest.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS: Final = 1.0
 RESCORE_MS: Final = MINUTE_MS
+REST: Final = 50.0
+"""How many times as long as a scoring took none follows it: requests need the processor more."""
+LONGEST_REST_SECONDS: Final = 60.0
 MOST_WAITING: Final = 20_000
 """Answers that may wait for a database that cannot be written: a week of twenty topics in memory helps nobody."""
 
@@ -102,11 +106,12 @@ class LedgerKeeper:
             topic = min(due, key=self._scores.scored_ms)
             self._scores.put(score_topic(self._opened(), topic, now_ms))
 
-    def keep_safely(self) -> None:
-        """One round of both; trouble is said once when it begins and once when it is over."""
+    def keep_safely(self, *, scoring: bool = True) -> None:
+        """Write, and score if that is wanted; trouble is said once when it begins and once when it is over."""
         try:
             self.write()
-            self.score()
+            if scoring:
+                self.score()
         except (SQLAlchemyError, NodeError, OSError) as error:
             self._metrics.ledger_failures.inc()
             if not self._in_trouble:
@@ -118,13 +123,19 @@ class LedgerKeeper:
             self._in_trouble = False
 
     def _run(self) -> None:
+        rested = 0.0
         while True:
             stopping = self._clock.wait(PAUSE_SECONDS, self._stop)
+            started = time.perf_counter()
+            scoring = started >= rested and not stopping
             try:
-                self.keep_safely()
+                self.keep_safely(scoring=scoring)
             except Exception as error:
                 self._metrics.ledger_failures.inc()
                 log.exception("keeping the ledger failed", error=error)
+            if scoring:
+                ended = time.perf_counter()
+                rested = ended + min(LONGEST_REST_SECONDS, REST * (ended - started))
             if stopping:
                 return
 

@@ -136,6 +136,16 @@ def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, re
     assert not Path(f"/proc/{worker}").exists()
 
 
+def test_what_it_serves_is_in_the_ledger_once_though_it_is_killed_and_started_again(server: Server, real_node: Node) -> None:
+    server.wait_for(lambda: len(real_node.ledger.answers(3, since_ms=0)) == 1)
+    kept = real_node.ledger.answers(3, since_ms=0)
+    assert f"{kept['value'][0]}" == server.get("/inference/BTC")[1]
+    (worker,) = server.children()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for(lambda: json.loads(server.get("/scores")[1])[0]["answers"] == 1)
+    assert real_node.ledger.answers(3, since_ms=0).equals(kept)
+
+
 def test_several_requests_are_answered_on_one_connection(shared_server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared_server.port, timeout=5)
     try:
