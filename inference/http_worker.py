@@ -108,5 +108,5 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
 def _send(client: socket.socket, status: str, body: bytes, more: str = "") -> None:
     """An answer that the application has no part in."""
-    head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
-    util.write_nonblock(client, head.encode() + body)
+    head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n{more}"
+    util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
