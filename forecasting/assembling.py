@@ -24,7 +24,7 @@ from forecasting.intervals import Intervals
 from forecasting.line import NO_PENALTY, PENALTIES, Line, WalkedLine, fit_line, fit_lines, walk_line
 from forecasting.models import Model, model_named
 from forecasting.models.auto import Auto
-from forecasting.shrinkage import fit_cautious_shrinkage, fit_level_offset
+from forecasting.shrinkage import fit_cautious_shrinkage, fit_level_offset, fit_shrinkage
 from node.errors import NotEnoughDataError, TrainingError
 from node.topics import Target
 
@@ -105,7 +105,7 @@ class _Assembly:
         (line,) = fit_lines(self.features[self.before_test], self.targets[self.before_test], [walked.penalty])
         self.model.line_weights.copy_(torch.from_numpy(line.weights))
         self.model.line_bias.fill_(line.bias)
-        trust = 1.0 if self.kind.plain else self._trust(self.targets[walked.rows], walked.answers)
+        trust = 1.0 if self.kind.plain else self._trust(walked.rows, self.targets[walked.rows], walked.answers)
         self.model.line_trust.fill_(trust)
         return walked
 
@@ -132,7 +132,8 @@ class _Assembly:
         left = self.targets[parts.calibration] - float(self.model.line_trust) * _at(walked, parts.calibration)
         if isinstance(network, Auto):
             _vote(network, left, [self._answers(member, said, n) for member, n in zip(members, lengths, strict=True)])
-        self.model.network_trust.fill_(self._trust(left, self._answers(network, said, self.signature.window)))
+        corrections = self._answers(network, said, self.signature.window)
+        self.model.network_trust.fill_(self._trust(parts.calibration, left, corrections))
 
     def _answers(self, network: nn.Module, said: Floats, length: int) -> Floats:
         windows = self._windows(self.parts.calibration, said, length)
@@ -142,10 +143,12 @@ class _Assembly:
         both = np.stack((self.targets[rows], said[rows]), axis=1) * self.unit
         return Windows(self.standardised, torch.from_numpy(rows), torch.from_numpy(both.astype(np.float32)), length)
 
-    def _trust(self, truth: Floats, answers: Floats) -> float:
-        """In log returns, an answer must hold by squared error, by the network's loss for returns and by the topic's own."""
-        losses = () if self.signature.target is Target.VOLATILITY else ("czar", self.plan.loss)
-        return fit_cautious_shrinkage(truth * self.unit, answers * self.unit, self.signature.steps, losses)
+    def _trust(self, rows: Integers, truth: Floats, answers: Floats) -> float:
+        """A return must hold by squared error, in scales and as it is paid, by the network's loss and by the topic's own."""
+        steps, unit = self.signature.steps, self.unit
+        if self.signature.target is Target.VOLATILITY:
+            return fit_shrinkage(truth * unit, answers * unit, steps)
+        return fit_cautious_shrinkage(truth * unit, answers * unit, self.dataset.scale[rows], steps, ("czar", self.plan.loss))
 
     def _conclude(self, walked: WalkedLine) -> Intervals:
         """Correct the level of volatilities, and measure how far off the walked forecasts were."""

@@ -6,6 +6,9 @@ beyond, it is λ·(1 - (se/λ)²), cut to [0, 1], which errs least in squares wh
 
 For any other loss, λ is where its mean is least, and the evidence is the slope at λ = 0 against its standard error.
 
+Returns hardly follow from anything, so the factor that looks best there is mostly luck. They get the lower bound λ - d·se, which is
+zero up to d standard errors and grows from there without a jump: skill that is barely proven moves a forecast barely.
+
 Source: L. Breiman, "Better subset regression using the nonnegative garrote", 1995.
 """
 
@@ -24,6 +27,9 @@ from forecasting.significance import variance_of_mean
 CAUTION: Final = 2.0
 """Standard errors of evidence below which an answer is not believed at all."""
 
+DOUBT: Final = 2.5
+"""Standard errors that are taken off the factor of a return."""
+
 FACTORS: Final = np.linspace(0.0, 1.0, 41)
 NUDGE: Final = 0.01
 
@@ -35,22 +41,17 @@ ERROR_OF_MEDIAN: Final = 1.2533
 
 def fit_shrinkage(truth: Floats, answer: Floats, steps: int) -> float:
     """The factor in [0, 1] for answers [n] to scaled targets [n], on consecutive bars whose horizons overlap."""
-    size = float(np.mean(answer**2))
-    if len(truth) < 2 or size == 0 or not math.isfinite(size):
-        return 0.0
-    slope = float(np.mean(answer * truth)) / size
-    if slope <= 0:
-        return 0.0
-    error = math.sqrt(variance_of_mean(answer * (truth - slope * answer), steps)) / size
-    return _garrote(slope, slope / error if error > 0 else math.inf)
+    slope, evidence = _slope(truth, answer, steps)
+    return float(np.clip(slope * (1 - evidence**-2), 0.0, 1.0)) if evidence > CAUTION else 0.0
 
 
-def fit_cautious_shrinkage(truth: Floats, answer: Floats, steps: int, losses: Iterable[str]) -> float:
-    """The least of the factors that squared error and each of `losses` call for. Truth and answer in scales, as `Loss` has them."""
-    factors = [fit_shrinkage(truth, answer, steps)]
+def fit_cautious_shrinkage(truth: Floats, answer: Floats, scale: Floats, steps: int, losses: Iterable[str]) -> float:
+    """The least of the lower bounds on the factors that these call for: squared error in scales, squared error as it is paid,
+    where wild days count for more, and each of `losses`. Truth and answer [n] in scales [n], as `Loss` has them."""
+    factors = [_lower_bound(*_slope(truth, answer, steps)), _lower_bound(*_slope(truth * scale, answer * scale, steps))]
     for name in set(losses) - {"mse"}:
         if min(factors) > 0:
-            factors.append(_fit_for(name, truth, answer, steps))
+            factors.append(_lower_bound(*_best_for(name, truth, answer, steps)))
     return min(factors)
 
 
@@ -70,17 +71,29 @@ def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
     return middle * (1 - (error / middle) ** 2) if abs(middle) > error else 0.0
 
 
-def _fit_for(name: str, truth: Floats, answer: Floats, steps: int) -> float:
+def _slope(truth: Floats, answer: Floats, steps: int) -> tuple[float, float]:
+    """The least-squares factor, and its evidence in standard errors; zero without any."""
+    size = float(np.mean(answer**2))
+    if len(truth) < 2 or size == 0 or not math.isfinite(size):
+        return 0.0, 0.0
+    slope = float(np.mean(answer * truth)) / size
+    if slope <= 0:
+        return 0.0, 0.0
+    error = math.sqrt(variance_of_mean(answer * (truth - slope * answer), steps)) / size
+    return slope, slope / error if error > 0 else math.inf
+
+
+def _best_for(name: str, truth: Floats, answer: Floats, steps: int) -> tuple[float, float]:
+    """The factor that a loss calls for, and its evidence in standard errors."""
     loss, one = loss_of(name), np.ones_like(truth)
     at_zero = loss(truth, 0 * answer, one)
     gain = (at_zero - loss(truth, NUDGE * answer, one)) / NUDGE
     variance = variance_of_mean(gain, steps)
     if not gain.mean() > 0 or not variance > 0:
-        return 0.0
+        return 0.0, 0.0
     best = FACTORS[int(np.argmin([float(loss(truth, factor * answer, one).mean()) for factor in FACTORS]))]
-    return _garrote(float(best), float(gain.mean()) / math.sqrt(variance))
+    return float(best), float(gain.mean()) / math.sqrt(variance)
 
 
-def _garrote(slope: float, evidence: float) -> float:
-    """`evidence` in standard errors."""
-    return float(np.clip(slope * (1 - evidence**-2), 0.0, 1.0)) if evidence > CAUTION else 0.0
+def _lower_bound(slope: float, evidence: float) -> float:
+    return float(np.clip(slope * (1 - DOUBT / evidence), 0.0, 1.0)) if evidence > DOUBT else 0.0

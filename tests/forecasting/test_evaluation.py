@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation import compare, score
 from forecasting.losses import LOSSES
-from forecasting.shrinkage import fit_shrinkage
+from forecasting.shrinkage import DOUBT, fit_cautious_shrinkage, fit_shrinkage
 from forecasting.significance import diebold_mariano, variance_of_mean
 from node.errors import ForecastError
 
@@ -118,3 +118,27 @@ def test_a_network_is_believed_as_far_as_it_is_right() -> None:
 
 def test_a_silent_network_is_the_baseline() -> None:
     assert fit_shrinkage(np.ones(100), np.zeros(100), 5) == 0.0
+
+
+def cautious(truth: np.ndarray, answer: np.ndarray, scale: np.ndarray | None = None) -> float:
+    return fit_cautious_shrinkage(truth, answer, np.ones_like(truth) if scale is None else scale, 10, ("czar", "mse"))
+
+
+def test_a_return_is_believed_by_the_lower_bound_of_its_evidence() -> None:
+    noise = np.random.default_rng(1)
+    factors = [cautious(overlapping(noise, 1_500, 10), 0.1 * overlapping(noise, 1_500, 10)) for _ in range(300)]
+    assert sum(factor > 0 for factor in factors) / len(factors) < 0.02
+    signal = overlapping(noise, 20_000, 10)
+    truth = signal + 0.3 * overlapping(noise, 20_000, 10)
+    proven, in_full = cautious(truth, 2 * signal), fit_shrinkage(truth, 2 * signal, 10)
+    assert 0.3 < proven < in_full < 0.6
+    assert DOUBT > 0
+
+
+def test_skill_on_calm_days_alone_is_no_skill_where_wild_days_are_paid() -> None:
+    noise = np.random.default_rng(2)
+    signal, other = overlapping(noise, 20_000, 10), overlapping(noise, 20_000, 10)
+    wild = np.arange(20_000) % 4_000 < 400
+    truth, scale = np.where(wild, other, signal), np.where(wild, 30.0, 1.0)
+    assert cautious(truth, signal) > 0.3
+    assert cautious(truth, signal, scale) == 0.0
