@@ -35,8 +35,8 @@ NUDGE: Final = 0.01
 
 STRETCHES: Final = 12
 HORIZONS_PER_STRETCH: Final = 20
-ERROR_OF_MEDIAN: Final = 1.2533
-"""Standard error of the median of normal values, in those of their mean."""
+ERROR_OF_MEDIAN: Final = 1.2533 * 1.4826
+"""Standard error of the median of normal values, in their median distance from it over the root of their number."""
 
 
 def fit_shrinkage(truth: Floats, answer: Floats, steps: int) -> float:
@@ -67,7 +67,8 @@ def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
     level, said = np.exp(truth), np.exp(forecast)
     pieces = np.array_split(np.arange(len(truth)), STRETCHES)
     needed = np.log([float(np.sum(said[piece] * level[piece]) / np.sum(said[piece] ** 2)) for piece in pieces])
-    middle, error = float(np.median(needed)), ERROR_OF_MEDIAN * float(needed.std()) / math.sqrt(STRETCHES)
+    middle = float(np.median(needed))
+    error = ERROR_OF_MEDIAN * float(np.median(np.abs(needed - middle))) / math.sqrt(STRETCHES)
     return middle * (1 - (error / middle) ** 2) if abs(middle) > error else 0.0
 
 
