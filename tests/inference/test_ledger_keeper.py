@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -200,6 +201,19 @@ def test_scores_are_shown_once_truths_are_known_and_counted_before(node: Node) -
     assert f'allora_inference_live_skill{{topic="3"}} {shown["overall"]["skill"]}' in metrics
     assert 'allora_inference_live_judged{topic="3"} 21.0' in metrics
     assert 'allora_inference_live_skill{topic="69"}' not in metrics
+
+
+def test_every_key_of_scores_is_described_and_every_described_key_is_there(node: Node) -> None:
+    node.fill(BTC_10M)
+    for _ in range(12):
+        next_minute(node)
+    node.keeper.keep_safely()
+    shown = node.client.get("/scores").get_json()[0]
+    text = (Path(__file__).parents[2] / "docs/scores.md").read_text()
+    table = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(table)) == list(shown)
+    figures = text.split("Figures are ")[1].split("As metrics")[0]
+    assert set(re.findall(r"`(\w+)`", figures)) <= shown["overall"].keys()
 
 
 def test_every_topic_gets_its_turn_and_those_no_longer_asked_for_are_forgotten(node: Node) -> None:

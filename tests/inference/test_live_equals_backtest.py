@@ -28,8 +28,8 @@ from tests.forecasting.synthetic import make_candles
 from tests.inference.conftest import ETH_8H, SOL_15M, Node
 
 LEARNED = 1_800
-PLAYED = 150
-CHANGE, KILL = 70, 100
+PLAYED = 110
+CHANGE, KILL = 55, 75
 """Bars learned from, bars replayed after them; those of them at which the champion changes and inference is killed."""
 
 TOPICS = {900: Cell("BTC", Target.PRICE, Duration.parse("1m")), 82: SOL_15M}
@@ -132,7 +132,7 @@ def test_the_ledgers_scores_are_those_of_a_backtest(node: Node, candles: pd.Data
 def test_a_hole_leaves_the_same_truths_unknown_to_both_and_both_know_them_once_it_is_mended(
     node: Node, candles: pd.DataFrame, candidates: list[Candidate]
 ) -> None:
-    topic, hole = topic_of(candidates), LEARNED + 40
+    topic, hole = topic_of(candidates), LEARNED + 30
     first, _ = replay(node, candles, candidates, missing={hole})
     times = candles["open_time"].tolist()
 
