@@ -13,17 +13,15 @@ import threading
 from collections.abc import Callable, Iterator
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from forecasting.ledger import Ledger
-from forecasting.live_scores import kept_ms
 from market.candle_store import CandleStore
 from market.sources import Sources
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
-from node.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from node.durations import MINUTE_MS
 from node.errors import ModelStoreError
 from node.health import Check
 from node.metrics import DiskCollector
@@ -34,6 +32,7 @@ from updater.collectors import CandleCollector, ExchangeCollector
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard
 from updater.review import Reviewer
+from updater.tidying import Tidier
 from updater.trainer import Trainer
 
 log = structlog.get_logger(__name__)
@@ -57,11 +56,11 @@ class Updater:
         self.metrics.registry.register(CandleCollector(lambda: self._keeper.followed, self._candles, clock))
         self.metrics.registry.register(ExchangeCollector(sources.every))
         self.metrics.registry.register(DiskCollector("updater", settings.folders))
-        self._ledger = Ledger(engine)
-        reviewer = Reviewer(self._ledger, self._candles, self._models)
+        ledger = Ledger(engine)
+        reviewer = Reviewer(ledger, self._candles, self._models)
+        self._tidier = Tidier(ledger, clock)
         self._trainer = Trainer(settings, self._models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
         self._threads: list[threading.Thread] = []
-        self._tidied_ms = 0
         self._configure()
 
     def checks(self) -> list[Check]:
@@ -95,7 +94,7 @@ class Updater:
             thread.start()
         while not self._clock.wait(BEAT_SECONDS, stop):
             self._reload()
-            self._tidy()
+            self._tidier.tidy_safely()
             self._board.beat("running")
         for thread in self._threads:
             thread.join(timeout=3)
@@ -117,28 +116,13 @@ class Updater:
         if self._config.changed():
             self._configure()
 
-    def _tidy(self) -> None:
-        """Once an hour, forget answers that are older than what models learn from and what scores look back on."""
-        now_ms = self._clock.now_ms()
-        if 0 <= now_ms - self._tidied_ms < HOUR_MS:
-            return
-        self._tidied_ms = now_ms
-        config = self._config.current
-        topics = config.topics(self._settings.inference_url)
-        reach = max(config.updater.history_days * DAY_MS, *(kept_ms(topic.cell) for topic in topics))
-        try:
-            forgotten = self._ledger.prune(now_ms - reach)
-        except SQLAlchemyError as error:
-            log.warning("the ledger could not be tidied", error=error)
-        else:
-            log.debug("ledger tidied", forgotten=forgotten)
-
     def _configure(self) -> None:
         config = self._config.current
         topics = config.topics(self._settings.inference_url)
         self._board.follow(topics)
         self._keeper.configure(config, topics, self._served(topics))
         self._trainer.configure(config.updater, topics)
+        self._tidier.configure(config.updater, topics)
 
     def _served(self, topics: tuple[Topic, ...]) -> Iterator[Series]:
         """Other tokens' candles that champions read, whatever the config says by now: they are served until others take over."""
