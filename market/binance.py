@@ -16,8 +16,8 @@ from typing import Any, Final, NoReturn, TypeVar
 import pandas as pd
 import structlog
 
-from market.binance_wire import Page, earlier, read_page
-from market.bounded_http import Answer, BoundedHttp
+from market.binance_wire import Page, read_page
+from market.bounded_http import Answer, BoundedHttp, earlier
 from market.candles import empty_candles
 from market.exchange import PAGE, Exchange, Standing, with_bad_rows
 from node.clock import Clock

@@ -7,7 +7,6 @@ quote volume, one to ignore. Over REST prices are strings, times milliseconds, a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import numpy as np
@@ -66,17 +65,6 @@ def sound_candles(table: npt.NDArray[np.float64], interval: Interval, latest_ms:
     candles = frame[sound_rows(frame, interval)].astype({"open_time": np.int64})
     candles = candles[plausible_rows(candles, interval)]
     return candles.reset_index(drop=True), count - len(candles)
-
-
-def earlier(now_ms: int, answer: Answer) -> int:
-    """The earlier of our time and the exchange's, which its Date header tells in whole seconds.
-
-    With a clock that runs ahead, the candle still forming would pass for a closed one.
-    """
-    try:
-        return min(now_ms, round(parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()) * 1000 + 999)
-    except (TypeError, ValueError, OverflowError):
-        return now_ms
 
 
 def _read_row(row: Any) -> list[float] | None:

@@ -8,13 +8,12 @@ six four-hour candles each, and minutes are not made at all. No candle has a vol
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from market.binance_wire import earlier
+from market.bounded_http import earlier
 from market.candles import COLUMNS, OPTIONAL_COLUMNS, PRICES, plausible_rows, sound_rows
 from market.exchange import Exchange, Standing, token_of, with_bad_rows
 from market.public_api import PublicApi
@@ -87,11 +86,10 @@ class CoinGecko(Exchange):
 
     def time_ms(self) -> int:
         """The server's own time, UTC milliseconds, exact to a second."""
-        answer = self._api.get("/api/v3/ping", {})
-        try:
-            return round(parsedate_to_datetime(answer.headers["Date"]).timestamp()) * 1000
-        except (KeyError, TypeError, ValueError):
-            raise BadMarketDataError("coingecko's time cannot be read") from None
+        sent_ms = self._api.get("/api/v3/ping", {}).sent_ms
+        if sent_ms is None:
+            raise BadMarketDataError("coingecko does not tell its time")
+        return sent_ms
 
     def standing(self) -> Standing:
         """How it treats us, from what it last answered."""

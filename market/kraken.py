@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from market.binance_wire import earlier
+from market.bounded_http import earlier
 from market.candles import COLUMNS, plausible_rows, sound_rows
 from market.exchange import Exchange, Standing, token_of, with_bad_rows
 from market.public_api import PublicApi

@@ -170,6 +170,6 @@ class _Refresh:
     def _progress(self) -> tuple[int, int]:
         """Candles that are there, and how many there should be: nobody wants what no one can give."""
         span = self.symbol, self.interval, self._first, self._last
-        earlier = self.store.count(self.symbol, self.interval, self._wanted, self._first - self.interval.ms)
+        kept = self.store.count(self.symbol, self.interval, self._wanted, self._first - self.interval.ms)
         whole = (self._last - self._first) // self.interval.ms + 1
-        return earlier + self.store.count(*span), earlier + whole - self.store.halted(*span)
+        return kept + self.store.count(*span), kept + whole - self.store.halted(*span)

@@ -75,8 +75,12 @@ class Sources:
         the best source's if none can be had. `Refreshed.missed` names the sources that would have been better.
         """
         errors: list[MarketError] = []
-        for exchange in self._in_order(symbol, interval):
-            better = self._better_than(exchange, symbol, interval)
+        # Another choice may be made meanwhile.
+        exchanges = self.exchanges
+        having = [exchange for exchange in exchanges if not self._lacks(exchange, symbol, interval)]
+        for exchange in self._by_rest(having or exchanges):
+            before = exchanges[: exchanges.index(exchange)]
+            better = tuple(other.name for other in before if not self._lacks(other, symbol, interval))
             archive = self._archive if with_archive and exchange.name == BinanceSpot.name else None
             try:
                 done = refresh(
@@ -91,7 +95,7 @@ class Sources:
                 errors.append(error)
             else:
                 self._resting.pop(exchange.name, None)
-                self._note(exchange, symbol, interval)
+                self._note(exchange.name, exchanges[0].name, symbol, interval)
                 return replace(done, missed=better)
         raise next((error for error in errors if not isinstance(error, UnknownSymbolError)), errors[0])
 
@@ -101,24 +105,19 @@ class Sources:
             if closable is not None:
                 closable.close()
 
-    def _in_order(self, symbol: str, interval: Interval) -> list[Exchange]:
-        """Those that may have the pair, those that failed a moment ago last; all if none is known to have it."""
+    def _by_rest(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """In the same order, but those that failed a moment ago last."""
         now_ms = self._clock.now_ms()
-        having = [exchange for exchange in self.exchanges if not self._lacks(exchange, symbol, interval)] or self.exchanges
-        return sorted(having, key=lambda exchange: self._resting.get(exchange.name, 0) > now_ms)
-
-    def _better_than(self, exchange: Exchange, symbol: str, interval: Interval) -> tuple[str, ...]:
-        before = self.exchanges[: self.exchanges.index(exchange)]
-        return tuple(other.name for other in before if not self._lacks(other, symbol, interval))
+        return sorted(exchanges, key=lambda exchange: self._resting.get(exchange.name, 0) > now_ms)
 
     def _lacks(self, exchange: Exchange, symbol: str, interval: Interval) -> bool:
         return self._lacking.get((exchange.name, symbol, interval), 0) > self._clock.now_ms()
 
-    def _note(self, exchange: Exchange, symbol: str, interval: Interval) -> None:
-        """Say when another source than before, or than the first, brings the candles."""
-        if self._last.get((symbol, interval), self.exchanges[0].name) != exchange.name:
-            log.warning("candles come from another source", symbol=symbol, interval=interval.value, source=exchange.name)
-        self._last[symbol, interval] = exchange.name
+    def _note(self, source: str, first: str, symbol: str, interval: Interval) -> None:
+        """Say when another source than before, or at the start than the first, brings the candles."""
+        if self._last.get((symbol, interval), first) != source:
+            log.warning("candles come from another source", symbol=symbol, interval=interval.value, source=source)
+        self._last[symbol, interval] = source
 
 
 def open_sources(settings: Settings, clock: Clock, names: Sequence[str]) -> Sources:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from market.binance_wire import earlier, read_page
-from market.bounded_http import Answer
+from market.binance_wire import read_page
+from market.bounded_http import Answer, earlier
 from market.candles import check_candles, plausible_rows
 from node.durations import DAY_MS
 from node.errors import BadMarketDataError
