@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from forecasting.ledger import ServedAnswer
-from inference.scores import ScoreBoard, score_topic
+from inference.scores import score_topic
 from tests.dashboard.conftest import NARROW, WIDE, Page, Server
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, LAST_CLOSE, SOL_15M, Node
 
@@ -121,12 +121,16 @@ def test_past_forecasts_lie_over_what_happened_and_those_that_missed_are_marked(
 
 
 def test_live_skill_is_shown_once_truth_is_known(full: Page, server: Server) -> None:
-    assert "no answer has been given yet" in full.text("#skill-words")
+    def score() -> None:
+        topic = server.node.board.current.states[0].topic
+        server.node.scores.put(score_topic(server.node.ledger, topic, server.node.clock.now_ms()))
+        full.driver.refresh()
+
+    full.until(lambda: "not scored yet" in full.text("#skill-words"))
+    score()
+    full.until(lambda: "no answer has been given yet" in full.text("#skill-words"))
     remember(server.node)
-    topic = server.node.board.current.states[0].topic
-    scores: ScoreBoard = server.node.scores
-    scores.put(score_topic(server.node.ledger, topic, server.node.clock.now_ms()))
-    full.driver.refresh()
+    score()
     full.until(lambda: full.find("#skill-chart").is_displayed() and full.lines("skill-chart"))
     assert "the baseline over 30 answers" in full.text("#skill-words")
     assert "Skill over the last 24 hours" in str(full.find("#skill-chart").get_attribute("aria-label"))
