@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import backtest, config, models, sweep, topics, wallet
+from cli import backtest, check, config, init, models, status, sweep, topics, wallet
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
@@ -15,6 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
+app.command("check")(check.check)
+app.command("status")(status.status)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(wallet.app, name="wallet")

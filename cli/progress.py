@@ -42,7 +42,12 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         yield advance
 
 
-def print_table(table: Table) -> None:
-    """Whole on a terminal as wide as it is; in a file or a pipe as wide as the table needs."""
+def as_wide_as_needed() -> Console:
+    """The terminal as wide as it is; in a file or a pipe, wide enough for whole tables."""
     console = Console()
-    (console if console.is_terminal else Console(width=NEEDED_WIDTH)).print(table)
+    return console if console.is_terminal else Console(width=NEEDED_WIDTH)
+
+
+def print_table(table: Table) -> None:
+    """Whole, wherever it goes."""
+    as_wide_as_needed().print(table)

@@ -38,9 +38,14 @@ def _place(file: Path | None) -> tuple[Settings, Config, Path]:
 @app.command()
 def new(file: File = None) -> None:
     """Make a wallet, write its words into a file of mode 0600, and show them this one time."""
+    _, _, path = _place(file)
+    make_wallet(path)
+
+
+def make_wallet(path: Path) -> None:
+    """Make one in `path`, and show its words on a terminal this one time."""
     from worker.wallet import new_words, write_wallet
 
-    _, _, path = _place(file)
     words = new_words()
     wallet = write_wallet(path, words)
     if sys.stdout.isatty():
@@ -51,13 +56,17 @@ def new(file: File = None) -> None:
 @app.command("import")
 def import_(file: File = None) -> None:
     """Take the words from standard input, or ask for them, and write them into a file of mode 0600."""
+    _, _, path = _place(file)
+    import_wallet(path)
+
+
+def import_wallet(path: Path) -> None:
+    """Read the words from the terminal or from standard input, and write them into `path`."""
     from worker.wallet import write_wallet
 
-    _, _, path = _place(file)
     # Never an argument: arguments stand in the process list and in the shell's history.
     words = typer.prompt("Mnemonic", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_WORDS_BYTES)
-    wallet = write_wallet(path, words)
-    typer.echo(f"{path}: {wallet.address()}")
+    typer.echo(f"{path}: {write_wallet(path, words).address()}")
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""What `allora-node check` looks at, a file for each part of the node."""

@@ -1,0 +1,87 @@
+"""Checks of the sources of candles: reachable, how they treat us, this machine's clock beside theirs, and the pairs they know."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.place import Place
+from market.exchange import Exchange
+from market.sources import open_sources
+from node.clock import SystemClock
+from node.durations import Interval
+from node.errors import ExchangeUnreachableError, MarketError, UnknownSymbolError
+
+MOST_DRIFT_MS = 1_000
+"""The updater asks for a candle a second after its close."""
+
+
+VARIABLES: Final = {"binance": "EXCHANGE_URLS", "kraken": "KRAKEN_URL", "coingecko": "COINGECKO_URL"}
+
+
+def looks(place: Place) -> dict[str, Look]:
+    """One look for each source in use, and one for the pairs of all topics."""
+    clock = SystemClock()
+    exchanges = open_sources(place.settings, clock, place.config.updater.sources).exchanges
+    found: dict[str, Look] = {f"exchange {each.name}": lambda each=each: _exchange(each, clock) for each in exchanges}  # type: ignore[misc]
+    return found | {"pairs": lambda: _pairs(exchanges, clock, sorted({topic.cell.symbol for topic in place.topics}))}
+
+
+def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
+    name = f"exchange {exchange.name}"
+    try:
+        exchange.time_ms()  # opens the connection, so that what is measured next is the clock alone
+    except ExchangeUnreachableError as error:
+        return failed(name, error.message, f"Can this machine reach the internet? {VARIABLES[exchange.name]} says where to ask.")
+    asked, started = clock.now_ms(), time.perf_counter()
+    theirs = exchange.time_ms()
+    trip_ms = round((time.perf_counter() - started) * 1000)
+    standing = exchange.standing()
+    weight = f", request weight {standing.used_weight} used in this minute" if standing.used_weight else ""
+    found = ok(name, f"answers in {trip_ms} ms{weight}")
+    if standing.refusing:
+        hint = "Put another address first in EXCHANGE_URLS."
+        found = failed(name, f"{standing.refusing} of its addresses refuse us, another one answers", hint)
+    drift_ms = asked + trip_ms // 2 - theirs
+    return found + _drift(exchange, drift_ms, trip_ms)
+
+
+def _drift(exchange: Exchange, drift_ms: int, trip_ms: int) -> list[Finding]:
+    said = f"{abs(drift_ms)} ms {'ahead of' if drift_ms >= 0 else 'behind'} {exchange.name}"
+    if abs(drift_ms) - trip_ms / 2 > MOST_DRIFT_MS:
+        return failed("clock", f"this machine's clock is {said}", "Let it be set by the network: sudo timedatectl set-ntp true")
+    return ok("clock", said)
+
+
+def _pairs(exchanges: tuple[Exchange, ...], clock: SystemClock, symbols: list[str]) -> list[Finding]:
+    unknown, problems = [], []
+    end_ms = Interval.MINUTE.last_closed(clock.now_ms())
+    for symbol in symbols:
+        try:
+            if not _has(exchanges, symbol, end_ms):
+                unknown.append(symbol)
+        except MarketError as error:
+            problems.append(error)
+    if unknown:
+        hint = "Remove their topics from config.json, or name another source under updater.sources."
+        return failed("pairs", f"no source has {', '.join(unknown)}", hint)
+    if problems:
+        return [Finding("pairs", State.SKIPPED, problems[0].message)]
+    return ok("pairs", f"{', '.join(symbols)} are traded")
+
+
+def _has(exchanges: tuple[Exchange, ...], symbol: str, end_ms: int) -> bool:
+    """Whether one of them has candles of the pair; MarketError if one that may have them cannot be asked."""
+    problem: MarketError | None = None
+    for exchange in exchanges:
+        try:
+            if not exchange.candles(symbol, Interval.MINUTE, end_ms - 9 * Interval.MINUTE.ms, end_ms).empty:
+                return True
+        except UnknownSymbolError:
+            continue
+        except MarketError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+    return False

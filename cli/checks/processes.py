@@ -1,0 +1,33 @@
+"""Checks of the running processes: what each says of itself when asked whether it is ready."""
+
+from __future__ import annotations
+
+from cli.asking import addresses, ask_json
+from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.place import Place
+from node.health import READY_PATH
+
+START = "Start the node: make run, or docker compose up"
+SECONDS = 5.0
+
+
+def looks(place: Place) -> dict[str, Look]:
+    """One look for each process."""
+    return {name: lambda name=name, url=url: _process(name, url) for name, url in addresses(place).items()}  # type: ignore[misc]
+
+
+def _process(name: str, url: str) -> list[Finding]:
+    answer = ask_json(url + READY_PATH, SECONDS)
+    if answer is None:
+        return [Finding(name, State.NOT_YET, f"nobody answers at {url}", START)]
+    status, body = answer
+    checks = body.get("checks") if isinstance(body, dict) else None
+    if not isinstance(checks, list):
+        return failed(name, f"{url} is something else than this node's {name}", "Is its port taken by another program?")
+    if status == 200:
+        return ok(name, "ready")
+    bad = [check for check in checks if not check["ok"]]
+    return [
+        Finding(f"{name}: {check['name']}", State.FAILED, check["detail"], check["hint"] or f"The log of {name} says more.")
+        for check in bad
+    ]
