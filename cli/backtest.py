@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecasting.backtest import Plan, Result, Trial
 
 EPOCHS = Updater().max_epochs
+DAYS = Updater().history_days
 Several = "; several with commas, or the option given again"
 
 
@@ -38,6 +39,11 @@ def backtest(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Cells tested at the same time, one thread each.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of every training.")] = 0,
     max_epochs: Annotated[int, typer.Option(min=1, max=1000, help="Upper bound on passes over the training windows.")] = EPOCHS,
+    history_days: Annotated[
+        int, typer.Option(min=1, max=730, help="As updater.historyDays: days of minutes to learn from.")
+    ] = DAYS,
+    features: Annotated[str | None, typer.Option(help="As the parameter Features: names with commas.")] = None,
+    leader: Annotated[str | None, typer.Option(help="As the parameter Leader: a token whose candles are read too.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.", dir_okay=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report there, one file.", dir_okay=False)] = None,
 ) -> None:
@@ -59,6 +65,9 @@ def backtest(
         seed=seed,
         max_epochs=max_epochs,
         with_curves=report is not None,
+        history_days=history_days,
+        features=read_list("--features", [features] if features else None, str),
+        leader=read_one("--leader", leader, token_of) if leader else None,
     )
     choice = Choice(
         tokens=read_list("--token", token, token_of),

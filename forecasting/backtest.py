@@ -80,6 +80,8 @@ class Plan:
     with_curves: bool = False
     features: tuple[str, ...] = ()
     leader: str | None = None
+    history_days: int = Updater().history_days
+    """Days of minutes to learn from; longer bars reach as many bars back, up to four years, as in the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ def _test(plan: Plan, trial: Trial) -> Result:
         raise NotEnoughDataError(f"a horizon of {trial.horizon} is not a whole number of {trial.interval} candles")
     candles = until(_recorded(plan, trial), plan.test_until_ms, trial.interval)
     if candles.empty:
-        raise NotEnoughDataError(f"there are no {trial.interval} candles of {trial.token}")
+        leader = _leader(plan, trial)
+        beside_whom = f" beside those of {leader}" if leader else ""
+        raise NotEnoughDataError(f"there are no {trial.interval} candles of {trial.token}{beside_whom}")
     start = plan.train_until_ms if plan.train_until_ms is not None else default_train_until(candles)
     walks = list(walk_on(plan, trial, candles, start))
     walk = joined([walk for _, walk in walks])
@@ -167,10 +171,12 @@ def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> I
 
 
 def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, champion: bytes | None = None) -> Candidate:
-    """What the node would serve at `until_ms`: trained on what had closed by then, as far back as the node looks by default, and
+    """What the node would serve at `until_ms`: trained on what had closed by then, as far back as the plan says, and
     turned into the baseline if it showed no skill on the part of that history kept from it. Models that the literature is taken
     at its word with stay as they are: they are yardsticks."""
-    history = until(candles, until_ms, trial.interval).iloc[-bars_of_history(trial.interval) :].reset_index(drop=True)
+    history = (
+        until(candles, until_ms, trial.interval).iloc[-bars_of_history(trial.interval, plan.history_days) :].reset_index(drop=True)
+    )
     if history.empty:
         raise NotEnoughDataError("the record has no candles before the date that training ends with")
     candidate = train(
@@ -209,9 +215,9 @@ def between(candles: pd.DataFrame, start_ms: int, end_ms: int) -> pd.DataFrame:
     return candles.iloc[first:last].reset_index(drop=True)
 
 
-def bars_of_history(interval: Interval) -> int:
-    """Bars that the node learns from unless told otherwise."""
-    return Updater().history_ms(interval) // interval.ms
+def bars_of_history(interval: Interval, days: int = Updater().history_days) -> int:
+    """Bars that the node learns from when `updater.historyDays` is this."""
+    return Updater(history_days=days).history_ms(interval) // interval.ms
 
 
 def default_train_until(candles: pd.DataFrame) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from forecasting.backtest import FIELDS, Plan, Result, Trial, attempt, bars_of_history, run, walk_on
 from forecasting.candle_files import CandleFiles
-from node.durations import MINUTE_MS, Duration, Interval
+from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
 from node.errors import NotEnoughDataError
 from node.topics import Target
 from tests.forecasting.records import write_candles
@@ -63,6 +63,13 @@ def test_a_better_model_has_a_ratio_below_one_and_a_statistic_above_zero(result:
     row = result.to_row()
     assert row["ratio"] < 1
     assert row["dm"] > 0
+
+
+def test_history_reaches_as_many_days_back_as_asked(plan: Plan, record: Path) -> None:
+    candles = CandleFiles([record]).candles("BTC", Interval.MINUTE)
+    candidate, _ = next(iter(walk_on(replace(plan, history_days=1), replace(VOLATILITY, model="linear"), candles, DATE_MS)))
+    assert candidate.data_start_ms == DATE_MS - DAY_MS
+    assert bars_of_history(Interval.FIVE_MINUTES, 1) == bars_of_history(Interval.MINUTE, 1) == 1440
 
 
 def test_the_future_changes_not_a_bit_of_the_model(tmp_path: Path, plan: Plan) -> None:

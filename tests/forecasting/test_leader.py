@@ -127,3 +127,4 @@ def test_a_backtest_reads_the_leader_beside_the_others_and_not_beside_itself(tmp
     assert alone.scores is not None
     assert alone.scores.ratio > 0.99
     assert attempt(plan, replace(follower, token="BTC")).problem == ""
+    assert attempt(replace(plan, leader="SOL"), follower).problem.endswith("of ETH beside those of SOL")
