@@ -23,6 +23,10 @@ ACCENT, SECOND, MUTED = "#2563eb", "#d97706", "#94a3b8"
 BETTER: Final = 1.65
 """Diebold–Mariano statistic above which a model is better than the baseline beyond noise: one-sided 5 %."""
 
+_NINETY: Final = FIELDS.index("coverage_90")
+SHOWN: Final = (*FIELDS[:_NINETY], "coverage_50", "coverage_80", *FIELDS[_NINETY:])
+"""Columns of the table: what the JSON file says, and the narrower intervals."""
+
 LAYOUT: Final = {
     "height": 340, "margin": {"l": 64, "r": 16, "t": 44, "b": 48}, "hovermode": "closest", "hoverlabel": {"namelength": -1},
     "font": {"family": "system-ui, sans-serif", "size": 13}, "legend": {"orientation": "h", "y": -0.2},
@@ -64,17 +68,22 @@ def _date(time_ms: int | None) -> str:
 
 
 def _table(results: Sequence[Result]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in FIELDS)
+    head = "".join(f"<th>{name}</th>" for name in SHOWN)
     return f"<thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, results))}</tbody>"
 
 
 def _row(result: Result) -> str:
-    row = result.to_row()
+    row = result.to_row() | _narrower(result)
     if result.problem:
         named = "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in FIELDS[:6])
-        return f"<tr>{named}<td class='problem' colspan='{len(FIELDS) - 6}'>{html.escape(result.problem)}</td></tr>"
+        return f"<tr>{named}<td class='problem' colspan='{len(SHOWN) - 6}'>{html.escape(result.problem)}</td></tr>"
     mark = " class='better'" if result.scores is not None and result.scores.dm > BETTER else ""
-    return f"<tr{mark}>{''.join(f'<td>{html.escape(_shown(row[name]))}</td>' for name in FIELDS)}</tr>"
+    return f"<tr{mark}>{''.join(f'<td>{html.escape(_shown(row[name]))}</td>' for name in SHOWN)}</tr>"
+
+
+def _narrower(result: Result) -> dict[str, float | None]:
+    scores = result.scores
+    return {} if scores is None else {"coverage_50": scores.coverage_50, "coverage_80": scores.coverage_80}
 
 
 def _shown(value: object) -> str:
