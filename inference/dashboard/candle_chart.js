@@ -80,7 +80,7 @@ const ahead = (view, path, where, unit) => {
     text: ["", ...path.steps.map((step) => stepText(step, view.target))],
     hovertemplate: "%{text}<extra></extra>",
     mode: path.steps.length <= 24 ? "lines+markers" : "lines",
-    marker: { size: times.map((_, i) => (i === 0 ? 0 : i === times.length - 1 ? 8 : 4)), color: colour("accent") },
+    marker: { size: times.map((_, i) => (i === 0 ? 0 : i === times.length - 1 ? 8 : 4)), color: colour("accent"), line: { width: 0 } },
   };
   return [...bands, middle];
 };
