@@ -10,9 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from forecasting.ledger import Ledger
 from inference.forecaster import Forecaster
@@ -136,16 +138,22 @@ class Watcher:
         heartbeat = data.heartbeats.last(UPDATER)
         sources = {}
         for cell, forecaster in self._forecasters.items():
-            forecaster.follow_champion(now)
-            sources[cell] = forecaster.sources(data.candles)
+            with self._about(cell):
+                forecaster.follow_champion(now)
+                sources[cell] = forecaster.sources(data.candles)
         return [self._state(topic, data, sources[topic.cell], heartbeat, now) for topic in self._topics]
 
     def _state(
         self, topic: Topic, data: MarketData, sources: tuple[Source, ...], heartbeat: Heartbeat | None, now_ms: int
     ) -> TopicState:
         forecaster = self._forecasters[topic.cell]
-        outcome = forecaster.outcome(data.candles, sources) or no_model(topic, heartbeat, now_ms)
+        with self._about(topic.cell):
+            outcome = forecaster.outcome(data.candles, sources) or no_model(topic, heartbeat, now_ms)
         return TopicState(topic, sources, self._config.current.inference.stale_after, forecaster.champion, outcome)
+
+    def _about(self, cell: Cell) -> AbstractContextManager[None]:
+        """Lines of the log said meanwhile name the topics that the model answers."""
+        return bound_contextvars(topics=[topic.id for topic in self._topics if topic.cell == cell])
 
     def _configure(self) -> None:
         """Follow the topics of the present config; models that are still wanted stay loaded."""

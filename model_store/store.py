@@ -71,7 +71,7 @@ class ModelStore:
             try:
                 manifests.append(self.manifest(cell, name))
             except CorruptVersionError as error:
-                log.warning("version left out", cell=str(cell), version=name, error=error)
+                log.warning("version left out", model=str(cell), version=name, error=error)
         return manifests
 
     def manifest(self, cell: Cell, version: str) -> Manifest:
@@ -131,7 +131,7 @@ class ModelStore:
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
-        log.debug("version published", cell=str(cell), version=complete.version)
+        log.debug("version published", model=str(cell), version=complete.version)
         return complete
 
     def promote(self, cell: Cell, version: str, reason: str) -> None:
@@ -144,7 +144,7 @@ class ModelStore:
             now = self._clock.now_ms()
             new = pointer.with_champion(entry, reason, now) if pointer else Pointer(champion=entry, reason=reason, promoted_ms=now)
             write_pointer(folder, new)
-        log.debug("champion changed", cell=str(cell), version=version, reason=reason)
+        log.debug("champion changed", model=str(cell), version=version, reason=reason)
 
     def rollback(self, cell: Cell, *, to: str | None = None, reason: str | None = None) -> Manifest:
         """Make the last former champion that verifies champion again, or the one named `to`; ModelStoreError if there is none."""
@@ -157,7 +157,7 @@ class ModelStore:
             entry, manifest = former
             reason = reason or f"rolled back from {pointer.champion.version}"
             write_pointer(cell_folder(self.root, cell), pointer.back_to(entry, reason, self._clock.now_ms()))
-        log.debug("champion changed", cell=str(cell), version=entry.version, reason=reason)
+        log.debug("champion changed", model=str(cell), version=entry.version, reason=reason)
         return manifest
 
     def prune(self, cell: Cell, keep: int) -> list[str]:
@@ -187,7 +187,7 @@ class ModelStore:
         try:
             return self.pointer(cell)
         except CorruptVersionError as error:
-            log.error("champion pointer is damaged", cell=str(cell), error=error)
+            log.error("champion pointer is damaged", model=str(cell), error=error)
             return None
 
     def _first_that_verifies(self, cell: Cell, pointer: Pointer | None) -> Version | None:
@@ -195,10 +195,10 @@ class ModelStore:
             try:
                 version = self.load(cell, entry.version, entry.manifest_sha256)
             except CorruptVersionError as error:
-                log.error("version does not verify", cell=str(cell), version=entry.version, error=error)
+                log.error("version does not verify", model=str(cell), version=entry.version, error=error)
                 continue
             if pointer is None or entry != pointer.champion:
-                log.warning("fallen back to another version than the champion", cell=str(cell), version=entry.version)
+                log.warning("fallen back to another version than the champion", model=str(cell), version=entry.version)
             return version
         return None
 
@@ -216,7 +216,7 @@ class ModelStore:
                 if read_manifest(folder).gate.promoted:
                     yield Entry(version=name, manifest_sha256=manifest_digest(folder))
             except CorruptVersionError as error:
-                log.error("version does not verify", cell=str(cell), version=name, error=error)
+                log.error("version does not verify", model=str(cell), version=name, error=error)
 
     def _last_former_that_verifies(self, cell: Cell, pointer: Pointer | None, wanted: str | None) -> tuple[Entry, Manifest] | None:
         for entry in pointer.former if pointer else ():
@@ -225,7 +225,7 @@ class ModelStore:
             try:
                 return entry, self.load(cell, entry.version, entry.manifest_sha256).manifest
             except CorruptVersionError as error:
-                log.warning("former champion passed over", cell=str(cell), version=entry.version, error=error)
+                log.warning("former champion passed over", model=str(cell), version=entry.version, error=error)
         return None
 
     def _verified_entry(self, cell: Cell, version: str, known: Entry | None) -> Entry:

@@ -1,15 +1,60 @@
-"""Logs: one readable line per event on a terminal, plain or JSON lines elsewhere."""
+"""Logs: one readable line per event on a terminal, plain or JSON lines elsewhere.
+
+The same thing has the same name in every line: `topic` (a number), `topics` (of a model that several share), `symbol`, `interval`,
+`model` (token, target and horizon), `version`, `error` with its `hint`, and times in `seconds`.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+import threading
+import time
+from typing import Final, Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from node.errors import NodeError
+
+FIRST_NAMES: Final = ("timestamp", "level", "process", "event", "topic", "topics", "symbol", "interval", "model", "version")
+REPEAT_SECONDS: Final = 60.0
+MOST_REMEMBERED: Final = 500
+
+
+class _Repeats:
+    """The same warning about the same thing is shown once a minute at most, then with how often it was `repeated` meanwhile.
+
+    What differs only in the words of its error or reason is the same; another kind of error is not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shown: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def __call__(self, _: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if logging.getLevelNamesMapping().get(event["level"].upper(), 0) < logging.WARNING:
+            return event
+        kind = type(event.get("error")).__name__
+        about = sorted((name, repr(value)) for name, value in event.items() if name not in {"error", "reason", "exc_info"})
+        key, now = (kind, *about), time.perf_counter()
+        with self._lock:
+            shown, repeated = self._shown.get(key, (-REPEAT_SECONDS, 0))
+            if now - shown < REPEAT_SECONDS:
+                self._shown[key] = shown, repeated + 1
+                raise structlog.DropEvent
+            self._shown.pop(key, None)
+            self._shown[key] = now, 0
+            if len(self._shown) > MOST_REMEMBERED:
+                del self._shown[next(iter(self._shown))]
+        if repeated:
+            event["repeated"] = repeated
+        return event
+
+
+def _names_first(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What a line is about comes first, the rest as it was said."""
+    return {name: event[name] for name in FIRST_NAMES if name in event} | dict(event)
 
 
 def _explain_node_errors(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -26,24 +71,31 @@ def _explain_node_errors(_: WrappedLogger, __: str, event: EventDict) -> EventDi
 
 def configure_logs(process: str, level: str = "info", style: Literal["auto", "console", "json"] = "auto") -> None:
     """Send structlog and the standard library's loggers to stderr; `process` names the sender in JSON."""
+
+    def name_process(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {"process": process, **event}
+
+    context: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso" if style == "json" else "%H:%M:%S", utc=True),
         _explain_node_errors,
+        *([name_process] if style == "json" else []),
+        _names_first,
     ]
+    last: list[structlog.typing.Processor]
     if style == "json":
-
-        def name_process(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-            return {"process": process, **event}
-
-        shared.append(name_process)
-        last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        colours = sys.stderr.isatty()
-        last = [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=30, exception_formatter=structlog.dev.plain_traceback)]
+        last = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=30,
+                sort_keys=False,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        foreign_pre_chain=[*context, *shared], processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -53,7 +105,7 @@ def configure_logs(process: str, level: str = "info", style: Literal["auto", "co
     for chatty in ("urllib3", "httpx", "httpcore", "websockets", "asyncio", "watchfiles", "grpc"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*context, _Repeats(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,

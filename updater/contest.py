@@ -74,13 +74,14 @@ class Failed:
 def hold(contest: Contest) -> Trained | Failed:
     """Run in a training process: candles in, candidate and verdict out. An error is a result like any other."""
     configure_logs("updater", contest.log_level, contest.log_format)
-    try:
-        return _hold(contest)
-    except NodeError as error:
-        return Failed(contest.topic, error)
-    except Exception as error:
-        log.exception("training failed unexpectedly", topic=contest.topic.id)
-        return Failed(contest.topic, error)
+    with structlog.contextvars.bound_contextvars(topic=contest.topic.id):
+        try:
+            return _hold(contest)
+        except NodeError as error:
+            return Failed(contest.topic, error)
+        except Exception as error:
+            log.exception("training failed unexpectedly", error=error)
+            return Failed(contest.topic, error)
 
 
 def _hold(contest: Contest) -> Trained:
