@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from cli import backtest, check, config, init, models, status, sweep, topics, wallet
+from cli import (
+    backtest,
+    check,
+    config,
+    export,
+    fetch,
+    init,
+    models,
+    predict,
+    scores,
+    status,
+    sweep,
+    topics,
+    train,
+    wallet,
+)  # fmt: skip
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
@@ -18,6 +33,11 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("fetch")(fetch.fetch)
+app.command("train")(train.train)
+app.command("predict")(predict.predict)
+app.command("scores")(scores.scores)
+app.command("export")(export.export)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(wallet.app, name="wallet")
@@ -26,8 +46,8 @@ app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 
 ELSEWHERE = (
-    "In containers, each has what its own work needs: models are asked for in updater (docker compose exec updater allora-node …), "
-    "wallet and topics in worker. Backtests and sweeps need an installation of their own: make install."
+    "In containers, each has what its own work needs: models, fetch, train and scores are had in updater "
+    "(docker compose exec updater allora-node …), wallet and topics in worker. The rest needs an installation: make install."
 )
 
 

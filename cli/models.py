@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.place import find_node
 from node.clock import SystemClock
-from node.config import load_config
 from node.errors import ConfigError
 from node.settings import Settings, load_settings
-from node.topics import Cell
 
 if TYPE_CHECKING:
     from model_store.store import ModelStore
@@ -27,15 +26,6 @@ def _store(settings: Settings) -> ModelStore:
     from model_store.store import ModelStore
 
     return ModelStore(settings.model_store, SystemClock())
-
-
-def _cell(settings: Settings, topic_id: int) -> Cell:
-    topics = load_config(settings.config_file).topics(settings.inference_url)
-    for topic in topics:
-        if topic.id == topic_id:
-            return topic.cell
-    known = ", ".join(str(topic.id) for topic in topics)
-    raise ConfigError(f"topic {topic_id} is not in {settings.config_file}", hint=f"Its topics are {known}.")
 
 
 @app.command("list")
@@ -69,8 +59,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")
 @app.command()
 def show(topic_id: TopicId, version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None) -> None:
     """The manifest of one version: what it was trained on, its scores, and the gate's reason."""
-    settings = load_settings()
-    cell, store = _cell(settings, topic_id), _store(settings)
+    place = find_node()
+    cell, store = place.topic(topic_id).cell, _store(place.settings)
     wanted = version or store.champion_version(cell)
     for manifest in store.history(cell):
         if manifest.version == wanted:
@@ -82,18 +72,18 @@ def show(topic_id: TopicId, version: Annotated[str | None, typer.Argument(help="
 @app.command()
 def promote(topic_id: TopicId, version: Annotated[str, typer.Argument(help="The version to serve.")]) -> None:
     """Serve this version from now on; running processes notice within a second."""
-    settings = load_settings()
-    cell = _cell(settings, topic_id)
-    _store(settings).promote(cell, version, "promoted by the operator")
+    place = find_node()
+    cell = place.topic(topic_id).cell
+    _store(place.settings).promote(cell, version, "promoted by the operator")
     typer.echo(f"{cell} now serves {version}")
 
 
 @app.command()
 def rollback(topic_id: TopicId) -> None:
     """Serve the previous champion again."""
-    settings = load_settings()
-    cell = _cell(settings, topic_id)
-    typer.echo(f"{cell} now serves {_store(settings).rollback(cell).version} again")
+    place = find_node()
+    cell = place.topic(topic_id).cell
+    typer.echo(f"{cell} now serves {_store(place.settings).rollback(cell).version} again")
 
 
 @app.command()
@@ -101,8 +91,8 @@ def prune(
     keep: Annotated[int | None, typer.Option(help="Versions to keep of each model. Default: keepVersions.", min=1)] = None,
 ) -> None:
     """Delete all but the newest versions; the champion always stays."""
-    settings = load_settings()
-    store = _store(settings)
-    count = keep or load_config(settings.config_file).updater.keep_versions
+    place = find_node()
+    store = _store(place.settings)
+    count = keep or place.config.updater.keep_versions
     removed = sum(len(store.prune(cell, count)) for cell in store.cells())
     typer.echo(f"{removed} version{'' if removed == 1 else 's'} deleted")

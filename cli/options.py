@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -12,6 +12,10 @@ from node.durations import SECOND_MS
 from node.topics import TOKEN_PATTERN
 
 T = TypeVar("T")
+
+Topics = Annotated[
+    list[int] | None, typer.Option("--topic", "-t", help="Number of a topic in config.json; may be given again. Default: all.")
+]
 
 
 def read_list(option: str, values: list[str] | None, read: Callable[[str], T]) -> tuple[T, ...]:

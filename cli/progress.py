@@ -42,6 +42,26 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         yield advance
 
 
+@contextmanager
+def amounts(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives a function to call with how much there is and how much is wanted: a bar on a terminal, a line at the end otherwise."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        seen = (0, 0)
+
+        def note(have: int, want: int) -> None:
+            nonlocal seen
+            seen = have, want
+
+        yield note
+        typer.echo(f"{what}: {seen[0]} of {seen[1]}", err=True)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda have, want: bar.update(task, completed=have, total=want)
+
+
 def as_wide_as_needed() -> Console:
     """The terminal as wide as it is; in a file or a pipe, wide enough for whole tables."""
     console = Console()

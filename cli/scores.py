@@ -1,0 +1,73 @@
+"""`allora-node scores`: how good the answers that were served turned out to be."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.options import Topics, read_one
+from cli.place import find_node
+from cli.progress import print_table
+from node.clock import SystemClock
+from node.database import open_database
+from node.durations import Duration
+
+FIGURES = {"n": 0, "skill": 4, "ratio": 4, "directional_accuracy": 3, "dm": 2, "coverage_90": 3, "loss": 8}
+
+
+def scores(
+    topic: Topics = None,
+    over: Annotated[
+        str | None, typer.Option(help="How far back, such as 7d. Default: a week, or 30 horizons if that is more.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every figure.")] = False,
+) -> None:
+    """Score what was served, by the judge of backtests: all answers of a topic together, then version by version.
+
+    Only answers whose horizon has passed are judged. Skill above 0 and ratio below 1 are better than the baseline.
+
+    Examples:
+
+      allora-node scores --over 24h
+
+      allora-node scores --topic 3 --json
+    """
+    from forecasting.ledger import Ledger
+    from forecasting.live_scores import live_scores, shown_ms
+
+    place, now_ms = find_node(), SystemClock().now_ms()
+    reach = read_one("--over", over, Duration.parse).ms if over else None
+    ledger = Ledger(open_database(place.settings.database_url))
+    rows: list[dict[str, Any]] = []
+    for each in place.chosen(topic):
+        since_ms = now_ms - (reach or shown_ms(each.cell))
+        found = live_scores(ledger, each, since_ms=since_ms)
+        name = {"topic_id": each.id, "model": str(each.cell), "answers": ledger.count(each.id, since_ms=since_ms)}
+        rows += [name | score.to_dict() for score in found] or [name | {"version": None, "n": 0}]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        print_table(_table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("topic", "version", "answers")
+    for name in FIGURES:
+        table.add_column(name, justify="right")
+    for row in rows:
+        figures = (_shown(row.get(name), decimals) for name, decimals in FIGURES.items())
+        whole = row["version"] is None
+        table.add_row(
+            f"{row['topic_id']} {row['model']}" if whole else "",
+            row["version"] or "all",
+            str(row["answers"]) if whole else "",
+            *figures,
+        )
+    return table
+
+
+def _shown(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}"
