@@ -1,7 +1,7 @@
 // Every model with its versions: a line of descent on the left, what became of each on the right.
 
 import { badge, byId, definitions, make } from "./elements.js";
-import { age, clock, share, shortVersion, skillText, targetName } from "./words.js";
+import { age, clock, share, shortVersion, skillText, targetName, versionTime } from "./words.js";
 
 /** All models; the picked topic's stands open. */
 export const showModels = (models, picked, now) => {
@@ -19,7 +19,7 @@ const entry = (model, open, now) => {
       make("span", { class: "aside" }, summary(model, champion, now))),
     model.history.length === 0
       ? make("p", { class: "note" }, "No version yet.")
-      : make("ol", { class: "lineage" }, ...model.history.map((version) => line(version, model, now))));
+      : make("ol", { class: "lineage" }, ...model.history.map((version, i) => line(version, model.history[i + 1], model, now))));
 };
 
 const summary = (model, champion, now) => {
@@ -28,16 +28,17 @@ const summary = (model, champion, now) => {
   return `champion ${shortVersion(model.champion)}${trained}, ${model.history.length} version${model.history.length === 1 ? "" : "s"}`;
 };
 
-const line = (version, model, now) => {
+/** A version; a line leads down to the one below if it came from that. */
+const line = (version, below, model, now) => {
   if (version.error) {
     return make("li", {}, node("bad"), make("div", {}, title(version, badge("bad", "damaged")), make("p", {}, version.error)));
   }
   const [level, word] = fate(version, model);
-  return make("li", { "data-level": level },
+  return make("li", { class: version.parent && version.parent === below?.version && "joined" },
     node(level),
     make("div", {},
       title(version, badge(level, word), version.version === model.serving && version.version !== model.champion ? badge("good", "serving") : null),
-      make("p", { class: "descent" }, `${clock(version.created_ms, now)}, ${descent(version, model)}`),
+      make("p", { class: "descent" }, `${clock(version.created_ms, now)}, ${descent(version, model, now)}`),
       make("p", {}, version.version === model.champion ? model.reason : version.reason),
       scores(version)));
 };
@@ -50,10 +51,10 @@ const fate = (version, model) => {
   return version.promoted_by_gate ? ["quiet", "passed the gate"] : ["bad", "refused"];
 };
 
-const descent = (version, model) => {
+const descent = (version, model, now) => {
   if (!version.parent) return "from scratch";
   const kept = model.history.some((other) => other.version === version.parent);
-  return `from ${shortVersion(version.parent)}${kept ? "" : ", which is no longer kept"}`;
+  return `from ${shortVersion(version.parent)} of ${clock(versionTime(version.parent), now)}${kept ? "" : ", which is no longer kept"}`;
 };
 
 const scores = ({ scores: found, shrinkage }) => make("dl", { class: "scores" }, ...definitions([

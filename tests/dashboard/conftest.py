@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -20,7 +21,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from node.clock import SystemClock
 from tests.inference.conftest import Node
 
-SECONDS = 15
+SECONDS = 30
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 WIDE, NARROW = (1280, 900), (360, 740)
 
@@ -44,7 +45,10 @@ class Page:
         self.driver.get(address)
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda _: condition(), str(self.headline))
+        try:
+            return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda _: condition())
+        except TimeoutException:
+            raise AssertionError(f"waited in vain before a page that says: {self.text('main')}") from None
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)

@@ -231,7 +231,8 @@ def test_models_show_where_each_version_came_from_and_why_it_was_taken_or_not(se
     page.until(lambda: page.all(".lineage li"))
     newest, oldest = (line.text for line in page.all(".model[open] .lineage li"))
     assert "champion" in newest
-    assert f"from {str(first)[-6:]}" in newest
+    assert f"from {str(first)[-6:]} of " in newest
+    assert len(page.all(".lineage .joined")) == 1
     assert "former champion" in oldest
     assert "from scratch" in oldest
 
