@@ -46,7 +46,7 @@ def check(
         f"{place.settings.config_file}: {place.config.network}, {len(place.topics)} topic{'s' * (len(place.topics) > 1)}, {mode}",
     )
     console = Console(highlight=False)
-    with console.status("looking at everything …"):
+    with Console(stderr=True).status("looking at everything …"):
         found += _look(place, timeout)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))

@@ -11,7 +11,6 @@ import typer
 from cli.options import instant_ms, read_one
 from cli.place import Place, find_node
 from node.clock import SystemClock
-from node.database import open_database
 from node.errors import ConfigError, NotEnoughDataError
 from node.topics import Topic, symbol_of
 
@@ -65,6 +64,7 @@ def export(
 
 def _frame(place: Place, topic: Topic, layer: Layer, start_ms: int, end_ms: int) -> pd.DataFrame:
     from market.candle_store import CandleStore
+    from node.database import open_database
 
     engine = open_database(place.settings.database_url)
     if layer is Layer.ANSWERS:

@@ -12,7 +12,6 @@ from cli.options import Topics
 from cli.place import Place, find_node
 from cli.progress import amounts, print_table
 from node.clock import SystemClock
-from node.database import open_database
 from node.errors import MarketError
 
 
@@ -34,6 +33,7 @@ def fetch(
     """
     from market.candle_store import CandleStore
     from market.sources import open_sources
+    from node.database import open_database
     from updater.candle_keeper import needed_history
 
     place = _with_days(find_node(), days)

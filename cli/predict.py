@@ -12,7 +12,6 @@ from cli.options import Topics
 from cli.place import Place, find_node
 from cli.progress import print_table
 from node.clock import SystemClock
-from node.database import open_database
 from node.errors import NotReadyError
 from node.topics import Topic
 
@@ -40,6 +39,7 @@ def predict(
     from inference.routes import show_topic
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
+    from node.database import open_database
 
     place, clock = find_node(), SystemClock()
     candles = CandleStore(open_database(place.settings.database_url))

@@ -12,7 +12,6 @@ from cli.options import Topics, read_one
 from cli.place import find_node
 from cli.progress import print_table
 from node.clock import SystemClock
-from node.database import open_database
 from node.durations import Duration
 
 FIGURES = {"n": 0, "skill": 4, "ratio": 4, "directional_accuracy": 3, "dm": 2, "coverage_90": 3, "loss": 8}
@@ -37,6 +36,7 @@ def scores(
     """
     from forecasting.ledger import Ledger
     from forecasting.live_scores import live_scores, shown_ms
+    from node.database import open_database
 
     place, now_ms = find_node(), SystemClock().now_ms()
     reach = read_one("--over", over, Duration.parse).ms if over else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +13,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cli.node_view import view_of
-from cli.place import find_node
+from cli.place import Place, find_node
 from cli.progress import as_wide_as_needed
+from node.errors import ConfigError
 
 
 def status(
@@ -34,22 +35,27 @@ def status(
 
       allora-node status --json | jq '.topics[] | select(.ready | not) | .reason'
     """
+    from cli.node_view import view_of
+
     place = find_node()
     console = as_wide_as_needed()
     if as_json:
         typer.echo(json.dumps(view_of(place), indent=2))
     elif watch and console.is_terminal:
-        _watch(console, every)
+        _watch(console, place, every)
     else:
         console.print(_screen(view_of(place)))
 
 
-def _watch(console: Console, every: float) -> None:
+def _watch(console: Console, place: Place, every: float) -> None:
+    from cli.node_view import view_of
+
     with Live(console=console, screen=True, auto_refresh=False) as live:
         try:
             while True:
-                # config.json may have been edited since.
-                live.update(_screen(view_of(find_node())), refresh=True)
+                with suppress(ConfigError):  # an edit of config.json that is refused leaves the last good one in force
+                    place = find_node()
+                live.update(_screen(view_of(place)), refresh=True)
                 time.sleep(every)
         except KeyboardInterrupt:
             return

@@ -14,10 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.place import find_node
 from node.catalogue import CATALOGUE
-from node.config import Config, load_config
+from node.config import Config
 from node.errors import ChainUnreachableError, ConfigError, NodeError, TopicDiffersError
-from node.settings import Settings, load_settings
+from node.settings import Settings
 from node.topics import Cell, Topic
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ def topics(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the topics that the catalogue or config.json knows."""
-    settings = load_settings()
-    config = load_config(settings.config_file)
+    place = find_node()
+    settings, config = place.settings, place.config
     wanted = network or config.network
     if wanted not in CATALOGUE:
         raise ConfigError(f"network {wanted!r} is not known", hint=f"Known are {' and '.join(CATALOGUE)}.")
-    configured = {topic.id: topic for topic in config.topics(settings.inference_url)} if wanted == config.network else {}
+    configured = {topic.id: topic for topic in place.topics} if wanted == config.network else {}
     every = configured | {
         known.id: _topic(known.id, known.cell, known.loss, known.epoch_blocks)
         for known in CATALOGUE[wanted].values()

@@ -14,7 +14,6 @@ from cli.options import Topics
 from cli.place import Place, find_node
 from cli.progress import print_table, progress
 from node.clock import SystemClock
-from node.database import Heartbeats, open_database
 from node.durations import SECOND_MS
 from node.errors import TrainingError
 from node.topics import Cell, Topic
@@ -65,6 +64,8 @@ def train(
 
 def _refuse_what_is_being_trained(place: Place, topics: Sequence[Topic]) -> None:
     """Two trainings of one model would each be judged by a champion that the other may replace."""
+    from node.database import Heartbeats, open_database
+
     heartbeat = Heartbeats(open_database(place.settings.database_url)).last("updater")
     if heartbeat is None or SystemClock().now_ms() - heartbeat.at_ms > HEARD_MS:
         return
@@ -85,6 +86,7 @@ def _train(
     say: Callable[[str], None],
 ) -> dict[Cell, str]:
     """Hold the contests; what the trainer last said of each model."""
+    from node.database import Heartbeats, open_database
     from updater.metrics import UpdaterMetrics
     from updater.progress import ProgressBoard, State
     from updater.trainer import Due, Trainer

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from node.config import Config, load_config
+from cli.place import find_node
+from node.config import Config
 from node.errors import ChainError, WalletError
-from node.settings import Settings, load_settings
+from node.settings import Settings
 
 app = typer.Typer(help="Make, show or import the node's wallet.", no_args_is_help=True)
 
@@ -28,8 +29,8 @@ File = Annotated[Path | None, typer.Option("--file", help="The mnemonic's file. 
 def _place(file: Path | None) -> tuple[Settings, Config, Path]:
     from worker.wallet import wallet_file
 
-    settings = load_settings()
-    config = load_config(settings.config_file)
+    place = find_node()
+    settings, config = place.settings, place.config
     if file is not None:
         settings = settings.model_copy(update={"allora_mnemonic_file": file})
     return settings, config, wallet_file(settings, config)

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-from sqlalchemy import make_url
 
 from node.errors import ConfigError
 
@@ -73,6 +72,8 @@ class Settings(BaseSettings):
     @property
     def folders(self) -> dict[str, Path]:
         """What grows on this machine's disks: the models, and the data where the database is a file."""
+        from sqlalchemy import make_url  # noqa: PLC0415 -- a command's help should not wait for it
+
         url = make_url(self.database_url)
         is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
         return {"models": self.model_store} | ({"data": Path(str(url.database)).parent} if is_file else {})
