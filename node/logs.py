@@ -108,5 +108,4 @@ def configure_logs(process: str, level: str = "info", style: Literal["auto", "co
         processors=[*context, _Repeats(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )

@@ -170,7 +170,7 @@ def node(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nod
 @pytest.fixture
 def running(node: Node) -> Node:
     """The node with every topic answered and every container well."""
-    wait_for(node.all_answer, 120, "an answer for every topic")
+    wait_for(node.all_answer, 400, "an answer for every topic")
     for service in SERVICES:
         wait_for(lambda service=service: node.is_healthy(service), 60, f"{service} healthy")
     return node

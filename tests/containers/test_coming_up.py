@@ -10,7 +10,7 @@ import pytest
 
 from tests.containers.conftest import SERVICES, SIMULATORS, Node, wait_for
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 
 def test_until_there_is_a_model_answers_are_refused_with_progress_in_answer_health_and_log(node: Node) -> None:
@@ -26,7 +26,7 @@ def test_until_there_is_a_model_answers_are_refused_with_progress_in_answer_heal
         unready.append(node.get("/health/ready").text)
         return False
 
-    wait_for(answered, 180, "an answer")
+    wait_for(answered, 400, "an answer")
     assert any(re.search(r"\d+ of \d+ candles|training", refusal["message"]) for refusal in refusals)
     assert any(re.search(r"\d+ of \d+ candles|training", text) for text in unready)
     log = node.compose("logs", "--no-color", "updater")
@@ -51,4 +51,4 @@ def test_the_published_port_gives_a_bare_decimal_for_every_topic(running: Node) 
 
 def test_the_chain_accepts_a_submission_for_every_topic(running: Node) -> None:
     wanted = {topic["topic_id"] for topic in running.topics()}
-    wait_for(lambda: wanted <= running.accepted_topics(), 90, "an accepted submission for every topic")
+    wait_for(lambda: wanted <= running.accepted_topics(), 200, "an accepted submission for every topic")

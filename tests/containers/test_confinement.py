@@ -9,7 +9,7 @@ import pytest
 
 from tests.containers.conftest import SERVICES, SIMULATORS, UID, Node, run
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 ALL = (*SERVICES, *SIMULATORS)
 REACHES = """[s.connect_ex((HOST, PORT)) == 0 for s in [__import__("socket").socket()] if s.settimeout(2) is None][0]"""

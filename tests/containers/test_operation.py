@@ -13,7 +13,7 @@ import pytest
 
 from tests.containers.conftest import ROOT, SERVICES, SIMULATORS, Node, run, wait_for
 
-pytestmark = [pytest.mark.container, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
 
 ALL = (*SERVICES, *SIMULATORS)
 FILL = """
@@ -40,7 +40,7 @@ def test_a_topic_added_to_config_is_served_and_submitted_without_a_restart(runni
     before = starts(running, *ALL)
     running.edit(lambda content: content["worker"].append({"topicId": number}), rename=rename)
     wait_for(lambda: number in champions(running), 30, "the topic is known")
-    wait_for(running.all_answer, 120, "the topic is served")
+    wait_for(running.all_answer, 400, "the topic is served")
     wait_for(lambda: number in running.accepted_topics(), 60, "a submission for the topic is accepted")
     assert starts(running, *ALL) == before
 

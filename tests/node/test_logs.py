@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,15 +24,11 @@ Lines = Callable[[], list[str]]
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     def said() -> list[str]:
         return capsys.readouterr().err.splitlines()
 
-    yield said
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    return said
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:

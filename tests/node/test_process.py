@@ -123,15 +123,10 @@ def test_an_error_keeps_its_hint_when_it_travels_between_processes() -> None:
 
 
 def test_json_logs_are_one_object_a_line_with_the_process_and_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-    try:
-        configure_logs("updater", "info", "json")
-        structlog.get_logger("test").warning("refused", topic=1, error=ConfigError("bad", hint="mend it"))
-        logging.getLogger("library").warning("from a library")
-        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    finally:
-        root.handlers[:], root.level = handlers, level
-        structlog.reset_defaults()
+    configure_logs("updater", "info", "json")
+    structlog.get_logger("test").warning("refused", topic=1, error=ConfigError("bad", hint="mend it"))
+    logging.getLogger("library").warning("from a library")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in lines] == ["refused", "from a library"]
     assert lines[0] | {"process": "updater", "error": "bad", "hint": "mend it", "topic": 1, "level": "warning"} == lines[0]
 

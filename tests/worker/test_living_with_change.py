@@ -163,9 +163,7 @@ def test_fees_are_raised_within_the_maximum_and_never_beyond(
     answered(chain, worker, 1)
 
 
-def test_no_more_retries_are_made_than_the_config_allows(
-    run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
-) -> None:
+def test_no_more_retries_are_made_than_the_config_allows(run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer) -> None:
     chain = run_chain(1)
     worker = run_worker(chain, 1, maxRetries=0)
     answered(chain, worker, 1)
