@@ -179,11 +179,13 @@ def test_a_narrow_screen_shows_everything_without_scrolling_sideways(server: Ser
 
 
 def test_the_headline_names_the_one_topic_that_does_not_answer(server: Server, page: Page) -> None:
-    server.node.write_config([3, 84])
-    server.node.fill(BTC_10M, ETH_8H, intervals=INTERVALS)
+    node = server.node
+    node.clock.advance(20 - node.clock.now_ms() % ETH_8H.interval.ms / 1000)  # no candle of the other topic closes meanwhile
+    node.write_config([3, 84])
+    node.fill(BTC_10M, ETH_8H, intervals=INTERVALS)
     page.open(server.address)
     page.until(lambda: page.headline == "Both topics are answering")
-    server.node.clock.advance(400)
+    node.clock.advance(400)
     page.until(lambda: page.headline.startswith("BTC price 10m: no fresh candle since "))
     assert "The other topic is answering." in page.text("#headline-reasons")
     page.until(lambda: "No forecast is served now" in page.chart)
