@@ -16,8 +16,8 @@ from node.errors import ExchangeUnreachableError, MarketError, UnknownSymbolErro
 MOST_DRIFT_MS = 1_000
 """The updater asks for a candle a second after its close."""
 
-
-VARIABLES: Final = {"binance": "EXCHANGE_URLS", "kraken": "KRAKEN_URL", "coingecko": "COINGECKO_URL"}
+OTHER_VARIABLES: Final = {"binance": "EXCHANGE_URLS"}
+"""Where a source's addresses stand, unless in a variable of its own name."""
 
 
 def looks(place: Place) -> dict[str, Look]:
@@ -33,7 +33,8 @@ def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
     try:
         exchange.time_ms()  # opens the connection, so that what is measured next is the clock alone
     except ExchangeUnreachableError as error:
-        return failed(name, error.message, f"Can this machine reach the internet? {VARIABLES[exchange.name]} says where to ask.")
+        variable = OTHER_VARIABLES.get(exchange.name, f"{exchange.name.upper()}_URL")
+        return failed(name, error.message, f"Can this machine reach the internet? {variable} says where to ask.")
     asked, started = clock.now_ms(), time.perf_counter()
     theirs = exchange.time_ms()
     trip_ms = round((time.perf_counter() - started) * 1000)
