@@ -213,5 +213,6 @@ def open_session(graph: bytes | Path) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it would keep for good what the largest batch ever took
     content = graph if isinstance(graph, bytes) else graph.read_bytes()
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

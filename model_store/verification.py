@@ -35,6 +35,7 @@ def open_graph(graph: bytes) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it would keep for good what the largest batch ever took
     # A graph may name other files that hold its weights, and the runtime would look for them beside the working folder.
     # Beneath a device there are no files, so such a graph is refused.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/dev/null")

@@ -143,9 +143,8 @@ def test_without_the_demo_the_same_project_is_the_real_node_with_data_of_its_own
             "sqlite:////data/node.db",
             "/models",
         ]
-        refused = wait_for(lambda: running.get("/inference/ETH"), 30, "a refusal")
-        assert refused.status_code == 503
-        assert "there is no model yet" in refused.json()["error"]["message"]
+        wait_for(lambda: running.get("/inference/ETH").status_code == 503, 30, "a refusal")
+        assert "there is no model yet" in running.get("/inference/ETH").json()["error"]["message"]
     finally:
         running.compose("stop")
         running.profiles = ["--profile", "demo"]
