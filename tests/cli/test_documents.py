@@ -34,13 +34,6 @@ def test_every_command_is_documented_and_every_documented_command_exists() -> No
     assert set(re.findall(r"^\| `(allora-node [^`]+)`", DOCUMENT.read_text(), re.MULTILINE)) == set(COMMANDS)
 
 
-def test_every_command_that_a_document_names_exists() -> None:
-    roots = {name.split()[1] for name in COMMANDS}
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for named in re.findall(r"allora-node ([a-z]+)", path.read_text()):
-            assert named in roots, f"{path.name}: allora-node {named}"
-
-
 def test_the_commands_that_print_json_are_those_the_document_names() -> None:
     printing = {
         name.removeprefix("allora-node ")

@@ -49,9 +49,3 @@ def test_every_promise_in_the_readme_names_a_test_that_exists() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(promised) >= 8
     assert [name for name in promised if f"def {name}(" not in sources] == []
-
-
-def test_every_make_command_in_the_readme_exists() -> None:
-    named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text()))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {"demo", "run"} <= named <= targets
