@@ -52,8 +52,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extended")
     for room in ROOMS:
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "checkpoints"))
-    (folder / "tests/forecasting").mkdir(parents=True)
-    shutil.copy(ROOT / "tests/forecasting/synthetic.py", folder / "tests/forecasting")
+    for helper in ("forecasting/synthetic.py", "inference/conftest.py", "model_store/tiny_models.py"):
+        (folder / "tests" / helper).parent.mkdir(parents=True)
+        shutil.copy(ROOT / "tests" / helper, folder / "tests" / helper)
     shutil.copy(ROOT / "pyproject.toml", folder)
     extend(folder)
     return folder
@@ -136,6 +137,27 @@ assert np.isnan(targets.truth[395:]).all()
 
 def test_the_target_of_the_page_means_what_the_page_says(extended: Path) -> None:
     run(extended, "-c", MEANT)
+
+
+SERVED = """
+import math, sys
+from pathlib import Path
+from node.durations import Duration
+from node.topics import Cell, Target
+from tests.inference.conftest import Node
+
+node = Node(Path(sys.argv[1]), [3])
+parameters = {"Token": "ETH", "Target": "peak", "Horizon": "10m"}
+node.write_config([], worker=[{"topicId": 4711, "parameters": parameters}])
+node.fill(Cell("ETH", Target.PEAK, Duration.parse("10m")))
+status, value = node.get("/inference/ETH")
+assert status == 200, value
+print(value)
+"""
+
+
+def test_the_target_of_the_page_is_served(extended: Path, tmp_path: Path) -> None:
+    assert 0 < float(run(extended, "-c", SERVED, str(tmp_path)).split()[-1]) < 0.1
 
 
 REFRESHED = """
