@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,6 +16,7 @@ from node.errors import NotReadyError
 from node.topics import Topic
 
 if TYPE_CHECKING:
+    from inference.shapes import TopicShown
     from inference.snapshot import TopicState
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
@@ -70,7 +71,7 @@ def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore,
     return TopicState(topic, sources, place.config.inference.stale_after, forecaster.champion, outcome)
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[TopicShown]) -> Table:
     table = Table("topic", "answer", "made from", "champion")
     for row in rows:
         name = f"{row['topic_id']} {row['token']} {row['target']} {row['horizon']}"

@@ -10,10 +10,12 @@ from flask import Flask, Response, g, request
 from inference import paths, routes
 from inference.dashboard.market_view import market_view
 from inference.dashboard.page import page
+from inference.described_routes import list_of_routes
 from inference.error_answers import register_error_answers
 from inference.headers import register_headers
 from inference.metrics import InferenceMetrics, TopicCollector
 from inference.model_listing import ModelListing
+from inference.openapi import openapi
 from inference.scores import ScoreBoard, ScoreCollector, list_scores
 from inference.snapshot import Board
 from inference.watcher import MarketData
@@ -21,20 +23,6 @@ from model_store.store import ModelStore
 from node.clock import Clock
 from node.durations import SECOND_MS
 from node.health import Check
-
-PATHS = (
-    ("/inference/<token>", "the forecast of the token's first topic: a bare decimal"),
-    ("/inference/<token>?topic=<id>", "the forecast of that topic"),
-    ("/forecast/<token>?topic=<id>&steps=<n>", "the way to the horizon in n steps, with intervals; JSON"),
-    ("/candles/<token>?topic=<id>&bars=<n>", "the newest n candles that topic's model reads; JSON"),
-    ("/topics", "every topic: its answer, its model, or why there is none"),
-    ("/models", "every model: its champion, its history, and the reasons"),
-    ("/scores", "how good the answers given were, by topic and by version"),
-    ("/updater", "what the updater is doing, topic by topic"),
-    ("/health/live", "whether the process works"),
-    ("/health/ready", "whether every topic has a fresh answer, and which has not"),
-    ("/metrics", "for Prometheus"),
-)
 
 
 def create_app(
@@ -64,7 +52,8 @@ def create_app(
     app.register_blueprint(routes.health(checks, alive, metrics.registry))
     app.register_blueprint(list_scores(board, scored))
     app.register_blueprint(market_view(board, data))
-    app.register_blueprint(page("".join(f"{path:<42}{meaning}\n" for path, meaning in PATHS)))
+    app.register_blueprint(openapi())
+    app.register_blueprint(page(list_of_routes()))
     register_error_answers(app)
     register_headers(app)
     _count_requests(app, metrics)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from inference.shapes import DamagedVersion, ModelShown, VersionShown
 from inference.snapshot import Snapshot
 from model_store.manifest import Manifest
 from model_store.pointer import Pointer
@@ -18,9 +18,9 @@ class ModelListing:
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
-        self._read: dict[tuple[Cell, str], dict[str, Any]] = {}
+        self._read: dict[tuple[Cell, str], VersionShown] = {}
 
-    def show(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+    def show(self, snapshot: Snapshot) -> list[ModelShown]:
         """One entry for each model that the snapshot's topics use, in their order."""
         topics: dict[Cell, list[int]] = {}
         for state in snapshot.states:
@@ -29,11 +29,11 @@ class ModelListing:
         self._forget_other_than(topics)
         return [self._show(cell, numbers, in_use.get(cell)) for cell, numbers in topics.items()]
 
-    def _show(self, cell: Cell, topics: list[int], serving: str | None) -> dict[str, Any]:
+    def _show(self, cell: Cell, topics: list[int], serving: str | None) -> ModelShown:
         pointer = self._pointer(cell)
         champion = pointer.champion.version if pointer else None
         versions = [self._version(cell, name) for name in self._store.versions(cell)]
-        shown = next((version for version in versions if version["version"] == champion), {})
+        scores = next((version["scores"] for version in versions if version["version"] == champion and "scores" in version), {})
         return {
             "model": str(cell),
             "token": cell.token,
@@ -46,7 +46,7 @@ class ModelListing:
             "reason": pointer.reason if pointer else "nothing was promoted yet",
             "promoted_ms": pointer.promoted_ms if pointer else None,
             "former_champions": [entry.version for entry in pointer.former] if pointer else [],
-            "scores": shown.get("scores", {}),
+            "scores": scores,
             "history": versions,
         }
 
@@ -56,7 +56,7 @@ class ModelListing:
         except CorruptVersionError:
             return None
 
-    def _version(self, cell: Cell, name: str) -> dict[str, Any]:
+    def _version(self, cell: Cell, name: str) -> VersionShown | DamagedVersion:
         key = (cell, name)
         if key not in self._read:
             try:
@@ -71,7 +71,7 @@ class ModelListing:
             self._read.pop(key, None)
 
 
-def _summary(manifest: Manifest) -> dict[str, Any]:
+def _summary(manifest: Manifest) -> VersionShown:
     return {
         "version": manifest.version,
         "created_ms": manifest.created_ms,

@@ -6,12 +6,13 @@ The watcher has asked the model; what is left for a request is a few multiplicat
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 
 from forecasting.prediction import PathStep
 from inference.parameters import whole_number
+from inference.shapes import PathShown, PathStepShown
 from inference.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, Board, Outlook, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
@@ -51,7 +52,7 @@ def _ahead(state: TopicState) -> tuple[Answer, Outlook]:
     )
 
 
-def _show(state: TopicState, steps: int) -> dict[str, Any]:
+def _show(state: TopicState, steps: int) -> PathShown:
     cell, (answer, outlook) = state.topic.cell, _ahead(state)
     return {
         "topic_id": state.topic.id,
@@ -66,7 +67,7 @@ def _show(state: TopicState, steps: int) -> dict[str, Any]:
     }
 
 
-def _step(step: PathStep) -> dict[str, Any]:
+def _step(step: PathStep) -> PathStepShown:
     return {
         "time": utc_text(step.time_ms),
         "value": step.value,

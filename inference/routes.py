@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from inference.model_listing import ModelListing
 from inference.paths import utc_text
+from inference.shapes import TopicShown
 from inference.snapshot import Answer, Board, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
@@ -52,7 +52,7 @@ def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
     return routes
 
 
-def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> dict[str, Any]:
+def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicShown:
     """One topic as /topics shows it. `asked_ms` is when the worker last asked for it."""
     topic, cell, refusal, overdue = state.topic, state.topic.cell, state.refusal(now_ms), state.overdue_since(now_ms)
     answer = state.outcome if isinstance(state.outcome, Answer) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +13,7 @@ from prometheus_client.registry import Collector
 from forecasting.ledger import Ledger
 from forecasting.live_scores import LiveScore, live_scores, rolling_ms, shown_ms
 from inference.paths import utc_text
+from inference.shapes import TopicScored
 from inference.snapshot import Board
 from node.durations import Duration
 from node.topics import Topic
@@ -82,7 +82,7 @@ def list_scores(board: Board, scored: ScoreBoard) -> Blueprint:
     return routes
 
 
-def _show(topic: Topic, found: TopicScores | None) -> dict[str, Any]:
+def _show(topic: Topic, found: TopicScores | None) -> TopicScored:
     overall = found.overall if found else None
     rolling = overall.rolling if overall else ()
     return {

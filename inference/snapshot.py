@@ -19,6 +19,8 @@ from node.topics import Topic
 RETRY_STALE_SECONDS: Final = 5
 RETRY_NO_ANSWER_SECONDS: Final = 10
 LONGEST_ECHO: Final = 40
+LONGEST_NUMBER: Final = 12
+"""Digits of a topic's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Snapshot:
             raise UnknownTokenError(message, hint="Topics stand under worker in config.json.")
         if number is None:
             return first
-        if not (number.isascii() and number.isdigit() and len(number) <= 12):
+        if not (number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER):
             raise BadParameterError(f"topic={number[:LONGEST_ECHO]!r} is not a number", hint=self._topics_of(wanted))
         served = self.by_number.get(int(number))
         if served is None or served.state.topic.token != wanted:

@@ -182,7 +182,10 @@ class UnknownTopicError(AnswerError):
 
 
 class NotReadyError(AnswerError):
-    """No verified model, or no fresh candle. Asking again after `retry_after` seconds makes sense."""
+    """No verified model, or no fresh candle.
+
+    Asking again after `retry_after` seconds makes sense.
+    """
 
     code = "not_ready"
     status = 503

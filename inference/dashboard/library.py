@@ -11,6 +11,8 @@ from typing import Final
 
 CHUNK: Final = 1 << 18
 GZIP: Final = 16 + zlib.MAX_WBITS
+LIBRARY_PATH: Final = f"/dashboard/plotly-{version('plotly')}.min.js"
+"""Its address, which is another one for each version."""
 
 
 class Library:
@@ -21,7 +23,6 @@ class Library:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError("the dashboard needs plotly.min.js of the package plotly")
         self.path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
-        self.version = version("plotly")
         self._lock = threading.Lock()
         self._compressed: bytes | None = None
 

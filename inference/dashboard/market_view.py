@@ -17,6 +17,7 @@ from forecasting.signature import DEFAULT_ESTIMATOR
 from forecasting.targets import ESTIMATORS
 from inference.parameters import whole_number
 from inference.paths import utc_text
+from inference.shapes import CandleColumns, CandlesShown, PastAnswer
 from inference.snapshot import Answer, Board, TopicState
 from inference.waiting import UPDATER
 from inference.watcher import MarketData
@@ -25,7 +26,6 @@ from node.topics import Cell, Target
 
 USUAL_BARS: Final = 50
 MOST_BARS: Final = 1000
-PRICES: Final = ("open", "high", "low", "close")
 OpenData = Callable[[], MarketData | None]
 
 
@@ -66,10 +66,17 @@ def _unreadable() -> NotReadyError:
     return NotReadyError("the database cannot be read", retry_after=5, hint="The log of inference says why.")
 
 
-def _show(state: TopicState, count: int, data: MarketData) -> dict[str, Any]:
+def _show(state: TopicState, count: int, data: MarketData) -> CandlesShown:
     cell = state.topic.cell
     candles = data.candles.last(cell.symbol, cell.interval, count + cell.steps + 1)
     shown = candles.iloc[-count:]
+    columns: CandleColumns = {
+        "open_time": shown["open_time"].tolist(),
+        "open": shown["open"].tolist(),
+        "high": shown["high"].tolist(),
+        "low": shown["low"].tolist(),
+        "close": shown["close"].tolist(),
+    }
     return {
         "topic_id": state.topic.id,
         "token": cell.token,
@@ -79,13 +86,13 @@ def _show(state: TopicState, count: int, data: MarketData) -> dict[str, Any]:
         "horizon_ms": cell.horizon.ms,
         "interval": cell.interval.value,
         "interval_ms": cell.interval.ms,
-        "candles": {"open_time": shown["open_time"].tolist()} | {name: shown[name].tolist() for name in PRICES},
+        "candles": columns,
         "past": _past(state, shown, data),
         "volatility": _volatility(state, candles)[-count:] if cell.target is Target.VOLATILITY else None,
     }
 
 
-def _past(state: TopicState, shown: pd.DataFrame, data: MarketData) -> list[dict[str, Any]]:
+def _past(state: TopicState, shown: pd.DataFrame, data: MarketData) -> list[PastAnswer]:
     """The answers that were made for the time of these candles, in the form of a path's steps, with what came of each."""
     cell = state.topic.cell
     if shown.empty:
@@ -96,7 +103,7 @@ def _past(state: TopicState, shown: pd.DataFrame, data: MarketData) -> list[dict
     return [_answer(cell, row) for row in answers.to_dict("records")]
 
 
-def _answer(cell: Cell, row: dict[Hashable, Any]) -> dict[str, Any]:
+def _answer(cell: Cell, row: dict[Hashable, Any]) -> PastAnswer:
     known = not math.isnan(row["low_90"])
     return {
         "made": utc_text(row["made_from"] + cell.interval.ms),

@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, abort, request, send_file
 
-from inference.dashboard.library import Library
+from inference.dashboard.library import LIBRARY_PATH, Library
 
 FOLDER: Final = Path(__file__).parent
 KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -30,7 +30,7 @@ def page(index: str) -> Blueprint:
     files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS}
     html = (FOLDER / "page.html").read_text(encoding="utf-8")
     state = _digest([html.encode(), *files.values()])
-    html = html.replace(PLACE, f"dashboard/{state}").replace(LIBRARY_PLACE, f"dashboard/plotly-{library.version}.min.js")
+    html = html.replace(PLACE, f"dashboard/{state}").replace(LIBRARY_PLACE, LIBRARY_PATH.removeprefix("/"))
 
     @routes.get("/")
     def home() -> Response:
@@ -49,13 +49,13 @@ def page(index: str) -> Blueprint:
             abort(404)
         return Response(files[name], content_type=f"{KINDS[Path(name).suffix]}; charset=utf-8", headers={"Cache-Control": FOR_EVER})
 
-    @routes.get(f"/dashboard/plotly-{library.version}.min.js", endpoint="dashboard_library")
+    @routes.get(LIBRARY_PATH, endpoint="dashboard_library")
     def charts() -> Response:
         if request.accept_encodings["gzip"] > 0:
             response = Response(library.compressed(), content_type=f"{KINDS['.js']}; charset=utf-8")
             response.headers["Content-Encoding"] = "gzip"
         else:
-            response = send_file(library.path, mimetype=KINDS[".js"])
+            response = send_file(library.path, mimetype=KINDS[".js"], conditional=False, etag=False)
         response.headers["Cache-Control"] = FOR_EVER
         response.vary.add("Accept-Encoding")
         return response

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forecasting.ledger import ServedAnswer
-from inference.dashboard.library import Library
+from inference.dashboard.library import LIBRARY_PATH, Library
 from inference.dashboard.market_view import MOST_BARS, USUAL_BARS
 from inference.dashboard.page import FOLDER
 from inference.paths import MOST_STEPS, USUAL_STEPS, utc_text
@@ -97,11 +97,10 @@ def test_every_answer_says_how_a_browser_may_use_it(node: Node, path: str) -> No
 
 def test_the_chart_library_is_the_package_s_own_and_compressed(node: Node) -> None:
     library = Library()
-    path = f"/dashboard/plotly-{library.version}.min.js"
-    compressed = node.client.get(path, headers={"Accept-Encoding": "gzip"})
+    compressed = node.client.get(LIBRARY_PATH, headers={"Accept-Encoding": "gzip"})
     assert compressed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(compressed.data) == library.path.read_bytes()
-    plain = node.client.get(path)
+    plain = node.client.get(LIBRARY_PATH)
     assert "Content-Encoding" not in plain.headers
     assert plain.data == library.path.read_bytes()
     plain.close()
