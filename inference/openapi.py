@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from inference.described_routes import JSON, OPENAPI_PATH, PATH_PARAMETERS, ROUTES, Route
 from inference.shapes import ErrorAnswer
-from node.version import code_version
+from node.version import VERSION
 
 ABOUT: Final = (
     "The newest forecasts of an Allora worker node, and how it is doing. Everything is read with GET or HEAD; other methods are "
@@ -55,7 +55,7 @@ def document() -> dict[str, Any]:
     schemas = {kind: schema for (kind, _), schema in named.items()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Allora worker node", "version": code_version(), "description": ABOUT},
+        "info": {"title": "Allora worker node", "version": VERSION, "description": ABOUT},
         "paths": {re.sub(r"<(\w+)>", r"{\1}", route.path): {"get": _operation(route, schemas)} for route in ROUTES},
         "components": {"schemas": definitions["$defs"]},
     }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from node.durations import Duration
 from node.topics import TOKEN_PATTERN, Cell, Target
-from node.version import code_version
+from node.version import VERSION
 
 GRAPH: Final = "model.onnx"
 WEIGHTS: Final = "weights.safetensors"
@@ -109,7 +109,7 @@ class Draft(_Part):
     gate: Gate
     samples: tuple[Sample, ...] = Field(min_length=1, max_length=64)
     parent: VersionName | None = Field(None, description="The version whose weights the training started from.")
-    code_version: str = Field(default_factory=code_version, max_length=100)
+    code_version: str = Field(default=VERSION, max_length=100)
 
     def score(self, name: str) -> float | None:
         """One of the scores, if it is there and is a number."""

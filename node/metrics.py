@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from node.version import code_version
+from node.version import VERSION
 
 
 def open_registry(process: str) -> CollectorRegistry:
@@ -23,7 +23,7 @@ def open_registry(process: str) -> CollectorRegistry:
     registry = CollectorRegistry()
     ProcessCollector(namespace=f"allora_{process}", registry=registry)
     build = Gauge(f"allora_{process}_build_info", "Always 1; the labels say what runs.", ["version", "python"], registry=registry)
-    build.labels(code_version(), platform.python_version()).set(1)
+    build.labels(VERSION, platform.python_version()).set(1)
     return registry
 
 

@@ -1,13 +1,7 @@
-"""Which version of the node runs."""
+"""Which version of the node runs. pyproject.toml takes it from here, because a container runs the node without installing it."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
-
-def code_version() -> str:
-    """The installed version of this node, or "unknown"."""
-    try:
-        return version("allora-worker-node")
-    except PackageNotFoundError:
-        return "unknown"
+VERSION: Final = "0.1.0"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any
 
 import pytest
 import yaml
 
+from node.version import VERSION
 from tests.containers.conftest import ROOT
 
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -59,8 +59,7 @@ def test_the_env_example_lists_what_docker_compose_reads_with_its_default() -> N
 
 
 def test_the_images_carry_the_version_of_the_project() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f'org.opencontainers.image.version="{version}"' in DOCKERFILE
+    assert f'org.opencontainers.image.version="{VERSION}"' in DOCKERFILE
 
 
 def test_the_dockerfile_needs_no_buildkit() -> None:
