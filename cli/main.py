@@ -23,6 +23,7 @@ from cli import (
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
+from node.version import VERSION
 
 app = typer.Typer(
     help="An Allora worker node: fresh candles, forecasts that earn their place, submissions in time.",
@@ -51,8 +52,17 @@ ELSEWHERE = (
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
 @app.callback()
-def _root(debug: bool = typer.Option(False, "--debug", help="Show the whole traceback of an error.")) -> None:
+def _root(
+    debug: bool = typer.Option(False, "--debug", help="Show the whole traceback of an error."),
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_show_version, help="Say which version this is."),
+) -> None:
     global _debug  # noqa: PLW0603 -- typer hands options to callbacks, not to main()
     _debug = debug
     configure_logs("allora-node", "debug" if debug else "warning")

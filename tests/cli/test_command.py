@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,10 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"worker": [{"topicId": 3}]}))
     return path
+
+
+def test_the_version_is_that_of_the_installed_project() -> None:
+    assert allora_node("--version").stdout == f"{version('allora-worker-node')}\n"
 
 
 def test_config_check_lists_the_topics_and_refuses_a_wrong_file_with_exit_code_two(config: Path) -> None:
