@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from node.errors import AnswerError, NotReadyError
+from node.errors import AnswerError, NotReadyError, error_body
 
 log = structlog.get_logger(__name__)
 
@@ -18,13 +16,8 @@ HINTS = {
 }
 
 
-def error_body(code: str, message: str, hint: str) -> bytes:
-    """An error in the one form."""
-    return json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False).encode()
-
-
 def error_answer(status: int, code: str, message: str, hint: str) -> Response:
-    """The same as an answer."""
+    """An error in the one form, as an answer."""
     return Response(error_body(code, message, hint), status, content_type="application/json")
 
 

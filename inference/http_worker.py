@@ -21,7 +21,7 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from inference.error_answers import error_body
+from node.errors import error_body
 
 FIRST_BYTE_SECONDS: Final = 10.0
 LONGEST_REQUEST_SECONDS: Final = 2.0

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from node.errors import ConfigError
+from node.errors import ConfigError, error_body
 
 LIVE_PATH = "/health/live"
 READY_PATH = "/health/ready"
@@ -70,8 +70,7 @@ def _handler(checks: Callable[[], Sequence[Check]], registry: CollectorRegistry)
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
             else:
                 known = f"This port serves {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}."
-                body = {"error": {"code": "not_found", "message": "no such route", "hint": known}}
-                self._answer(404, "application/json", json.dumps(body).encode())
+                self._answer(404, "application/json", error_body("not_found", "no such route", known))
 
         def _answer(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)

@@ -62,6 +62,11 @@ def wait_for(look: Callable[[], T | None], seconds: float, what: str) -> T:
         time.sleep(0.2)
 
 
+def children_of(process: int) -> list[int]:
+    """What a process of this machine has started."""
+    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 class Node:
     """A compose project of its own: its ports, its volumes, its config.json and its secret."""
 
@@ -109,8 +114,7 @@ class Node:
 
     def process(self, service: str) -> int:
         """The service's own process as this machine numbers it: the child of the container's init."""
-        init = self.inspect(service)["State"]["Pid"]
-        return int(Path(f"/proc/{init}/task/{init}/children").read_text().split()[0])
+        return children_of(self.inspect(service)["State"]["Pid"])[0]
 
     def is_healthy(self, service: str) -> bool:
         state = self.inspect(service)["State"]
