@@ -133,7 +133,7 @@ def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, re
     code, said = server.end()
     assert code == 0
     assert "Traceback" not in said
-    assert not Path(f"/proc/{worker}").exists()
+    server.wait_for(lambda: not Path(f"/proc/{worker}").exists())
 
 
 def test_what_it_serves_is_in_the_ledger_once_though_it_is_killed_and_started_again(server: Server, real_node: Node) -> None:
