@@ -29,6 +29,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_until_gone(process: int) -> None:
+    for _ in range(200):
+        if not Path(f"/proc/{process}").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it is still there after ten seconds")
+
+
 class Server:
     """The process, and what it is asked."""
 
@@ -133,7 +141,7 @@ def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, re
     code, said = server.end()
     assert code == 0
     assert "Traceback" not in said
-    server.wait_for(lambda: not Path(f"/proc/{worker}").exists())
+    wait_until_gone(worker)
 
 
 def test_what_it_serves_is_in_the_ledger_once_though_it_is_killed_and_started_again(server: Server, real_node: Node) -> None:
@@ -180,11 +188,7 @@ def test_a_killed_worker_process_is_replaced(server: Server) -> None:
 def test_a_worker_process_does_not_outlive_a_killed_parent(server: Server) -> None:
     (worker,) = server.children()
     server.process.kill()
-    for _ in range(200):
-        if not Path(f"/proc/{worker}").exists():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it is still there after ten seconds")
+    wait_until_gone(worker)
 
 
 def test_garbage_instead_of_http_disturbs_nobody(shared_server: Server) -> None:
