@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -210,6 +211,7 @@ def spoil_close(row: list[Any], close: str) -> list[Any]:
         lambda row: row[:11],
         lambda row: spoil_close(row, "NaN"),
         lambda row: spoil_close(row, "0.00000000"),
+        lambda row: spoil_close(row, "-100.5"),
         lambda row: spoil_close(row, "much"),
         lambda row: spoil_close(row, "1e400"),
         lambda row: [row[0] + 1, *row[1:]],
@@ -244,11 +246,24 @@ def test_of_two_rows_that_contradict_each_other_neither_is_taken(client: Binance
     assert rows[4][0] not in fetch(client)["open_time"].tolist()
 
 
-def test_a_spike_no_market_can_have_had_is_left_out(client: BinanceSpot, exchange: Exchange) -> None:
-    exchange.held.loc[2495, ["high", "close"]] *= 10
+@pytest.mark.parametrize("factor", [10, 1000])
+@pytest.mark.parametrize("spoilt", [["high", "close"], ["open", "high", "low", "close"]])
+def test_a_spike_no_market_can_have_had_is_left_out(
+    client: BinanceSpot, exchange: Exchange, factor: float, spoilt: list[str]
+) -> None:
+    exchange.held.loc[2495, spoilt] *= factor
     candles = fetch(client)
     assert candles["high"].max() < 200
-    assert bad_rows(candles) == 2
+    assert bad_rows(candles) == (3 if "open" in spoilt else 2), "its neighbours are not trusted either"
+
+
+def test_a_spike_in_the_newest_candle_is_no_price(client: BinanceSpot, exchange: Exchange) -> None:
+    exchange.held.loc[2499, ["open", "high", "low", "close"]] *= 1000
+    assert fetch(client)["open_time"].max() < LAST
+    with pytest.raises(BadMarketDataError):
+        fetch(client, LAST - STEP)
+    exchange.held.loc[2499, ["open", "high", "low", "close"]] /= 1000
+    assert fetch(client, LAST - STEP)["open_time"].max() == LAST
 
 
 def test_rows_that_were_not_asked_for_are_not_returned(client: BinanceSpot, exchange: Exchange) -> None:
@@ -334,7 +349,10 @@ def test_where_every_base_refuses_us_nothing_more_is_sent(client: BinanceSpot, e
     assert len(exchange.queries) == 1
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, ""), (503, "<html>"), (200, "<html>"), (302, ""), (404, "")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, ""), (501, ""), (502, ""), (503, "<html>"), (504, ""), (200, "<html>"), (302, ""), (404, "")],
+)
 def test_a_base_that_fails_is_passed_over_and_asked_last_for_a_minute(
     connect: Callable[..., BinanceSpot], exchange: Exchange, second: Exchange, clock: ManualClock, status: int, body: str
 ) -> None:
@@ -362,6 +380,27 @@ def test_nobody_listening_is_unreachable(connect: Callable[..., BinanceSpot]) ->
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ExchangeUnreachableError, match="no connection"):
             fetch(connect(f"http://127.0.0.1:{unused.getsockname()[1]}"))
+
+
+def test_a_name_that_is_not_found_is_unreachable_and_the_next_base_serves(
+    connect: Callable[..., BinanceSpot], second: Exchange
+) -> None:
+    with pytest.raises(ExchangeUnreachableError, match="no connection"):
+        fetch(connect("http://no-such-exchange.invalid"))
+    assert len(fetch(connect("http://no-such-exchange.invalid", second.url))) == 10
+
+
+def test_a_server_that_accepts_no_connection_is_left_in_time_for_the_next(
+    connect: Callable[..., BinanceSpot], second: Exchange
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as waiting:
+        for taken in (first, waiting):
+            taken.setblocking(False)
+            taken.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with pytest.raises(ExchangeUnreachableError, match="no answer in time"):
+            fetch(connect(url, connect_timeout=0.3))
+        assert len(fetch(connect(url, second.url, connect_timeout=0.3))) == 10
 
 
 def test_an_unknown_pair_is_the_topics_fault(connect: Callable[..., BinanceSpot], exchange: Exchange, second: Exchange) -> None:
@@ -447,6 +486,13 @@ def drip(connection: socket.socket, first: bytes, again: bytes) -> None:
         time.sleep(0.02)
 
 
+def reset(connection: socket.socket, first: bytes) -> None:
+    """Lingering for zero seconds makes the close a reset."""
+    connection.sendall(first)
+    time.sleep(0.1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -485,6 +531,7 @@ def test_a_clock_that_runs_ahead_does_not_take_a_forming_candle_as_closed(
     ("script", "expected"),
     [
         pytest.param(lambda connection: connection.sendall(HEAD + b"Content-Length: 5000\r\n\r\n[[1,"), "Read", id="cut off"),
+        pytest.param(lambda connection: reset(connection, HEAD + b"Content-Length: 5000\r\n\r\n[[1,"), "reset", id="reset"),
         pytest.param(lambda connection: None, "no connection", id="closed at once"),
         pytest.param(lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), "no connection", id="not HTTP"),
         pytest.param(
