@@ -110,10 +110,17 @@ class CandleStore:
             statement = statement.where(_candles.c.open_time <= until_ms)
         return self._frame(statement.order_by(_candles.c.open_time.desc()).limit(count), newest_first=True)
 
-    def newest(self, symbol: str, interval: Interval) -> int | None:
-        """Open time of the newest candle."""
+    def newest(self, symbol: str, interval: Interval, until_ms: int | None = None) -> int | None:
+        """Open time of the newest candle with open_time <= `until_ms`.
+
+        A clock that was set back finds candles ahead of it here, which must not pass for fresh ones: whoever asks how fresh
+        candles are gives the time.
+        """
+        statement = _of(select(func.max(_candles.c.open_time)), _candles, symbol, interval)
+        if until_ms is not None:
+            statement = statement.where(_candles.c.open_time <= until_ms)
         with self.engine.connect() as connection:
-            time_ms: int | None = connection.scalar(_of(select(func.max(_candles.c.open_time)), _candles, symbol, interval))
+            time_ms: int | None = connection.scalar(statement)
         return time_ms
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:

@@ -104,16 +104,13 @@ class _Refresh:
             if not self._fill(hole):
                 break
         have, want = self._progress()
-        newest = self.store.newest(self.symbol, self.interval)
+        newest = self.store.newest(self.symbol, self.interval, self._last)
         return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()))
 
     def _start_of_newest(self) -> int:
         page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)
-        newest = self.store.newest(self.symbol, self.interval)
-        # A store that is ahead of the clock tells nothing about what is missing.
-        if newest is None or newest > self._last:
-            return page
-        return max(page, newest - (CORRECTED - 1) * self.interval.ms)
+        newest = self.store.newest(self.symbol, self.interval, self._last)
+        return page if newest is None else max(page, newest - (CORRECTED - 1) * self.interval.ms)
 
     def _read_archive(self, archive: BinanceArchive) -> None:
         span = self._first, self._last, self._now_ms
