@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, inspect, select, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from market.candles import COLUMNS, check_candles, empty_candles
@@ -200,7 +200,11 @@ class CandleStore:
     def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
         with self.engine.connect() as connection:
             # The driver's own rows: a window of 90 days of minutes is too long for a Python object per row.
-            rows = connection.execute(statement).cursor.fetchall()
+            cursor = connection.execute(statement).cursor
+            try:
+                rows = cursor.fetchall()
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                raise DatabaseError(str(statement), None, error) from None
         if not rows:
             return empty_candles()
         numbers = np.array(rows[::-1] if newest_first else rows, dtype=np.float64)

@@ -96,10 +96,10 @@ class Updater:
         while not self._clock.wait(BEAT_SECONDS, stop):
             self._reload()
             self._tidier.tidy_safely()
-            self._board.beat("running")
+            self._board.beat_safely("running")
         for thread in self._threads:
             thread.join(timeout=3)
-        self._board.beat("stopped")
+        self._board.beat_safely("stopped")
         log.info("updater stopped")
 
     def _loop(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from pytest_httpserver import HTTPServer
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from market.binance import BinanceSpot
@@ -525,6 +526,34 @@ def test_a_clock_that_runs_ahead_does_not_take_a_forming_candle_as_closed(
     body = f"Date: {date}\r\n\r\n{json.dumps(rows)}".encode()
     url = serve(lambda connection: connection.sendall(HEAD + body))
     assert fetch(connect(url))["open_time"].max() == LAST - STEP
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"), [(300, ["300 s ahead of the exchange's"]), (-300, ["300 s behind the exchange's"]), (10, []), (-10, [])]
+)
+def test_a_clock_minutes_off_is_said_and_no_forming_candle_is_taken_as_closed(
+    connect: Callable[..., BinanceSpot],
+    serve: Callable[[Callable[[socket.socket], None]], str],
+    clock: ManualClock,
+    ahead: int,
+    said: list[str],
+) -> None:
+    rows = wire_rows(make_candles(NOW_MS - 10 * STEP, 11))
+    date = formatdate(NOW_MS / 1000, usegmt=True)
+    body = f"Date: {date}\r\n\r\n{json.dumps(rows)}".encode()
+    url = serve(lambda connection: connection.sendall(HEAD + body))
+    clock.advance(ahead)
+    with capture_logs() as logs:
+        candles = fetch(connect(url), end=NOW_MS + DAY_MS)
+    assert [entry["reason"] for entry in logs if entry["event"] == "this machine's clock is wrong"] == said
+    assert candles["open_time"].max() == min(LAST, MINUTE.last_closed(clock.now_ms()))
+
+
+def test_a_rate_limit_without_a_time_is_kept_for_a_minute(client: BinanceSpot, exchange: Exchange) -> None:
+    exchange.answer({"code": -1003, "msg": "Too many requests."}, 429)
+    with pytest.raises(RateLimitedError) as caught:
+        fetch(client)
+    assert caught.value.retry_after == 60
 
 
 @pytest.mark.parametrize(
