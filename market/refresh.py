@@ -125,12 +125,14 @@ class _Refresh:
         """
         witness = self.store.next_after(self.symbol, self.interval, hole.end_ms)
         pages = 1
+        # With the candle before the hole, prices on another scale are told from those around them.
+        first = max(self._first, hole.start_ms - self.interval.ms)
         while hole.start_ms <= hole.end_ms:
             if self.stop.is_set():
                 return False
             if witness is None:
                 return True
-            start = max(hole.start_ms, hole.end_ms - (pages * PAGE - 2) * self.interval.ms)
+            start = max(first, hole.end_ms - (pages * PAGE - 2) * self.interval.ms)
             candles = self._fetch(start, witness)
             if witness not in candles["open_time"].to_numpy() or bad_rows(candles):
                 log.warning("a hole stays open: the exchange's answer cannot be believed", symbol=self.symbol, at=start)
