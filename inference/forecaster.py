@@ -56,16 +56,18 @@ class Forecaster:
         manifest = self._version.manifest
         return Champion(manifest.version, manifest.score("skill"), manifest.created_ms)
 
-    def sources(self, candles: CandleStore) -> tuple[Source, ...]:
-        """The candles this cell's answers rest on, with the newest of each: the model's bars, those of another token that it reads
-        beside them, and minutes for the last price."""
+    def sources(self, candles: CandleStore, now_ms: int) -> tuple[Source, ...]:
+        """The candles this cell's answers rest on, with the newest of each at `now_ms`: the model's bars, those of another token
+        that it reads beside them, and minutes for the last price."""
         leader = self._version.manifest.signature.get("leader") if self._version else None
         wanted = {(self.cell.symbol, self.cell.interval): None}
         if leader is not None:
             wanted[symbol_of(leader), self.cell.interval] = None
         if self.cell.target is Target.PRICE:
             wanted[self.cell.symbol, QUOTE_INTERVAL] = None
-        return tuple(Source(symbol, interval, candles.newest(symbol, interval)) for symbol, interval in wanted)
+        return tuple(
+            Source(symbol, interval, candles.newest(symbol, interval, interval.last_closed(now_ms))) for symbol, interval in wanted
+        )
 
     def follow_champion(self, now_ms: int) -> None:
         """Load the champion if the pointer names another one than before, or if the last attempt did not give the one it names."""

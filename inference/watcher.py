@@ -140,7 +140,7 @@ class Watcher:
         for cell, forecaster in self._forecasters.items():
             with self._about(cell):
                 forecaster.follow_champion(now)
-                sources[cell] = forecaster.sources(data.candles)
+                sources[cell] = forecaster.sources(data.candles, now)
         return [self._state(topic, data, sources[topic.cell], heartbeat, now) for topic in self._topics]
 
     def _state(

@@ -46,6 +46,9 @@ REFUSED_MS: Final = HOUR_MS
 FAILED_MS: Final = MINUTE_MS
 """How long a base that was down is asked last."""
 
+CLOCK_OFF_MS: Final = 30 * SECOND_MS
+"""A clock that differs more from the exchange's, whatever the answer's way here took, is the machine's fault."""
+
 _RATE_LIMITED: Final = {429: 60 * SECOND_MS, 418: 120 * SECOND_MS}
 """How long to be silent if the exchange does not say."""
 
@@ -145,6 +148,7 @@ class BinanceSpot(Exchange):
             self._check_silence()
             try:
                 answer = self._http.get(base.url + path, query)
+                self._compare_clocks(answer)
                 self._follow_weight(answer)
                 self._check_status(base, answer, query)
                 result = read(answer)
@@ -182,6 +186,12 @@ class BinanceSpot(Exchange):
         header = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
         if header.isdecimal():
             self.used_weight, self._weight_minute = int(header[:9]), self._clock.now_ms() // MINUTE_MS
+
+    def _compare_clocks(self, answer: Answer) -> None:
+        ahead_ms = self._clock.now_ms() - answer.sent_ms if answer.sent_ms is not None else 0
+        if abs(ahead_ms) > CLOCK_OFF_MS:
+            how = "ahead of" if ahead_ms > 0 else "behind"
+            log.warning("this machine's clock is wrong", reason=f"{abs(ahead_ms) // SECOND_MS} s {how} the exchange's")
 
     def _check_status(self, base: _Base, answer: Answer, query: dict[str, Any]) -> None:
         """Nothing for 200, the fitting MarketError for anything else."""

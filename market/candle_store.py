@@ -7,6 +7,7 @@ hole.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, inspect, select, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from market.candles import COLUMNS, check_candles, empty_candles
@@ -100,38 +101,45 @@ class CandleStore:
 
     def window(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
         """Candles with start_ms <= open_time <= end_ms, oldest first."""
-        statement = _of(select(*(_candles.c[name] for name in COLUMNS)), _candles, symbol, interval)
+        statement = _sound(select(*(_candles.c[name] for name in COLUMNS)), symbol, interval)
         return self._frame(statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time))
 
     def last(self, symbol: str, interval: Interval, count: int, until_ms: int | None = None) -> pd.DataFrame:
         """The newest `count` candles with open_time <= `until_ms`, oldest first."""
-        statement = _of(select(*(_candles.c[name] for name in COLUMNS)), _candles, symbol, interval)
+        statement = _sound(select(*(_candles.c[name] for name in COLUMNS)), symbol, interval)
         if until_ms is not None:
             statement = statement.where(_candles.c.open_time <= until_ms)
         return self._frame(statement.order_by(_candles.c.open_time.desc()).limit(count), newest_first=True)
 
-    def newest(self, symbol: str, interval: Interval) -> int | None:
-        """Open time of the newest candle."""
+    def newest(self, symbol: str, interval: Interval, until_ms: int | None = None) -> int | None:
+        """Open time of the newest candle with open_time <= `until_ms`.
+
+        A clock that was set back finds candles ahead of it here, which must not pass for fresh ones: whoever asks how fresh
+        candles are gives the time.
+        """
+        statement = _sound(select(func.max(_candles.c.open_time)), symbol, interval)
+        if until_ms is not None:
+            statement = statement.where(_candles.c.open_time <= until_ms)
         with self.engine.connect() as connection:
-            time_ms: int | None = connection.scalar(_of(select(func.max(_candles.c.open_time)), _candles, symbol, interval))
+            time_ms: int | None = connection.scalar(statement)
         return time_ms
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
         """Open time of the oldest candle that is newer than `time_ms`."""
-        statement = _of(select(func.min(_candles.c.open_time)), _candles, symbol, interval)
+        statement = _sound(select(func.min(_candles.c.open_time)), symbol, interval)
         with self.engine.connect() as connection:
             found: int | None = connection.scalar(statement.where(_candles.c.open_time > time_ms))
         return found
 
     def count(self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None) -> int:
         """How many candles there are with start_ms <= open_time <= end_ms, of these sources only if some are named."""
-        statement = _from(_of(select(func.count()).select_from(_candles), _candles, symbol, interval), sources)
+        statement = _from(_sound(select(func.count()).select_from(_candles), symbol, interval), sources)
         with self.engine.connect() as connection:
             return connection.scalar(statement.where(_candles.c.open_time.between(start_ms, end_ms))) or 0
 
     def sources(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> dict[str, int]:
         """How many candles there are of each source with start_ms <= open_time <= end_ms."""
-        statement = _of(select(_candles.c.source, func.count().label("candles")), _candles, symbol, interval)
+        statement = _sound(select(_candles.c.source, func.count().label("candles")), symbol, interval)
         statement = statement.where(_candles.c.open_time.between(start_ms, end_ms)).group_by(_candles.c.source)
         with self.engine.connect() as connection:
             return {row.source: row.candles for row in connection.execute(statement)}
@@ -178,7 +186,7 @@ class CandleStore:
     def _times(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None
     ) -> npt.NDArray[np.int64]:
-        statement = _from(_of(select(_candles.c.open_time), _candles, symbol, interval), sources)
+        statement = _from(_sound(select(_candles.c.open_time), symbol, interval), sources)
         with self.engine.connect() as connection:
             rows = connection.execute(
                 statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time)
@@ -193,7 +201,11 @@ class CandleStore:
     def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
         with self.engine.connect() as connection:
             # The driver's own rows: a window of 90 days of minutes is too long for a Python object per row.
-            rows = connection.execute(statement).cursor.fetchall()
+            cursor = connection.execute(statement).cursor
+            try:
+                rows = cursor.fetchall()
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                raise DatabaseError(str(statement), None, error) from None
         if not rows:
             return empty_candles()
         numbers = np.array(rows[::-1] if newest_first else rows, dtype=np.float64)
@@ -208,6 +220,24 @@ _Statement = TypeVar("_Statement", Select[Any], Delete)
 
 def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) -> _Statement:
     return statement.where(table.c.symbol == symbol, table.c.interval == interval.value)
+
+
+def _sound(statement: Select[Any], symbol: str, interval: Interval) -> Select[Any]:
+    """Of these candles those that still keep the invariants they were stored with.
+
+    One that a damaged disk has changed is as good as missing: it is not read, and as a hole it is fetched again.
+    """
+    row = _candles.c
+    return _of(statement, _candles, symbol, interval).where(
+        row.low > 0,
+        row.low <= row.open,
+        row.low <= row.close,
+        row.open <= row.high,
+        row.close <= row.high,
+        row.high <= sys.float_info.max,
+        row.volume.between(0, sys.float_info.max),
+        row.open_time % interval.ms == 0,
+    )
 
 
 def _from(statement: Select[Any], sources: Collection[str] | None) -> Select[Any]:

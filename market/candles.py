@@ -29,6 +29,9 @@ LARGEST_JUMP: Final = 2.0
 LARGEST_RANGE: Final = 5.0
 """Factors between prices beyond which a candle is an error of the source and not a move of the market; see `plausible_rows`."""
 
+SHORTEST_RUN: Final = 60
+"""So many candles in a row on another scale are believed after all: a source that errs for so long cannot be told from a market."""
+
 
 def _broken_rules(values: Mapping[str, Any] | pd.DataFrame, interval: Interval) -> dict[str, Any]:
     """What is wrong by rule, as booleans: of one candle, or of each row if `values` holds columns."""
@@ -95,14 +98,38 @@ def plausible_rows(frame: pd.DataFrame, interval: Interval) -> npt.NDArray[np.bo
     """Which rows of a sorted frame a market can have had: no jump between neighbours, no range beyond the worst crashes.
 
     Trading is continuous. In years of real candles an open never lay more than 1.5 % from the close before it, and within an
-    hour prices never moved by more than a factor of 3.2. Of two neighbours that do not fit, neither is trusted.
+    hour prices never moved by more than a factor of 3.2. Of two neighbours that do not fit, neither is trusted; nor is what lies
+    on another scale than the rest, unless it goes on for `SHORTEST_RUN` candles.
     """
     open_, high, low, close = (frame[name].to_numpy() for name in PRICES)
     range_ok = np.ones(len(frame), dtype=np.bool_) if interval is Interval.DAY else high <= low * LARGEST_RANGE
     ratio = open_[1:] / close[:-1]
     neighbours = np.diff(frame["open_time"].to_numpy()) == interval.ms
     jump = neighbours & ((ratio > LARGEST_JUMP) | (ratio < 1 / LARGEST_JUMP))
-    return np.asarray(range_ok & ~np.append(jump, False) & ~np.append(False, jump), dtype=np.bool_)
+    plausible = range_ok & ~np.append(jump, False) & ~np.append(False, jump)
+    runs = np.split(np.arange(len(frame)), np.flatnonzero(jump) + 1)
+    if len(runs) > 1:
+        first = next((number for number, run in enumerate(runs) if len(run) >= SHORTEST_RUN), 0)
+        _distrust_other_scales(runs[first:], open_, close, plausible)
+        _distrust_other_scales([run[::-1] for run in runs[first::-1]], close, open_, plausible)
+    return np.asarray(plausible, dtype=np.bool_)
+
+
+def _distrust_other_scales(
+    runs: list[npt.NDArray[np.int64]],
+    begins: npt.NDArray[np.float64],
+    ends: npt.NDArray[np.float64],
+    plausible: npt.NDArray[np.bool_],
+) -> None:
+    """Mark each short run whose first price does not fit the last trusted one before it, the first run being trusted."""
+    level = begins[runs[0][0]]
+    for run in runs:
+        ratio = begins[run[0]] / level
+        if len(run) < SHORTEST_RUN and not 1 / LARGEST_JUMP <= ratio <= LARGEST_JUMP:
+            plausible[run] = False
+            continue
+        trusted = run[plausible[run]]
+        level = ends[trusted[-1]] if len(trusted) else begins[run[0]]
 
 
 def check_candles(frame: pd.DataFrame, interval: Interval, now_ms: int) -> pd.DataFrame:

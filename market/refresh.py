@@ -104,16 +104,13 @@ class _Refresh:
             if not self._fill(hole):
                 break
         have, want = self._progress()
-        newest = self.store.newest(self.symbol, self.interval)
+        newest = self.store.newest(self.symbol, self.interval, self._last)
         return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()))
 
     def _start_of_newest(self) -> int:
         page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)
-        newest = self.store.newest(self.symbol, self.interval)
-        # A store that is ahead of the clock tells nothing about what is missing.
-        if newest is None or newest > self._last:
-            return page
-        return max(page, newest - (CORRECTED - 1) * self.interval.ms)
+        newest = self.store.newest(self.symbol, self.interval, self._last)
+        return page if newest is None else max(page, newest - (CORRECTED - 1) * self.interval.ms)
 
     def _read_archive(self, archive: BinanceArchive) -> None:
         span = self._first, self._last, self._now_ms
@@ -128,12 +125,14 @@ class _Refresh:
         """
         witness = self.store.next_after(self.symbol, self.interval, hole.end_ms)
         pages = 1
+        # With the candle before the hole, prices on another scale are told from those around them.
+        first = max(self._first, hole.start_ms - self.interval.ms)
         while hole.start_ms <= hole.end_ms:
             if self.stop.is_set():
                 return False
             if witness is None:
                 return True
-            start = max(hole.start_ms, hole.end_ms - (pages * PAGE - 2) * self.interval.ms)
+            start = max(first, hole.end_ms - (pages * PAGE - 2) * self.interval.ms)
             candles = self._fetch(start, witness)
             if witness not in candles["open_time"].to_numpy() or bad_rows(candles):
                 log.warning("a hole stays open: the exchange's answer cannot be believed", symbol=self.symbol, at=start)

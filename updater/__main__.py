@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from market.sources import open_sources
 from node.clock import SystemClock
 from node.config import ConfigFile
+from node.errors import NodeError
 from node.health import StatusServer
 from node.settings import Settings
 from node.start import start, stop_on_signals
@@ -16,7 +19,11 @@ def run(settings: Settings, config: ConfigFile) -> None:
     stop = stop_on_signals()
     clock = SystemClock()
     sources = open_sources(settings, clock, config.current.updater.sources)
-    updater = Updater(settings, config, sources, clock)
+    try:
+        updater = Updater(settings, config, sources, clock)
+    except SQLAlchemyError as error:
+        hint = "Is the disk full, or DATABASE_URL another file? A damaged one is moved aside: candles are fetched again."
+        raise NodeError(f"the database cannot be used: {str(error).splitlines()[0]}", hint=hint) from None
     status = StatusServer(settings.status_host, settings.updater_port, updater.checks, updater.metrics.registry)
     status.start()
     updater.run(stop)

@@ -140,8 +140,8 @@ class CandleKeeper:
         for series in list(self._history):
             if stop.is_set():
                 break
-            newest = self._store.newest(series.symbol, series.interval)
-            if newest is not None and newest >= series.interval.last_closed(self._clock.now_ms()):
+            last = series.interval.last_closed(self._clock.now_ms())
+            if self._store.newest(series.symbol, series.interval, last) == last:
                 continue
             try:
                 tail_ms = TAIL_BARS * series.interval.ms

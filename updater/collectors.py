@@ -36,7 +36,7 @@ class CandleCollector(Collector):
         now_ms = self._clock.now_ms()
         for series in self._followed():
             names = [series.symbol, series.interval.value]
-            open_time = self._store.newest(series.symbol, series.interval)
+            open_time = self._store.newest(series.symbol, series.interval, now_ms)
             if open_time is not None:
                 newest.add_metric(names, open_time / SECOND_MS)
             due_ms = self._begun_ms if open_time is None else open_time + 2 * series.interval.ms

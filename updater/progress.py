@@ -6,9 +6,14 @@ import threading
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from node.clock import Clock
 from node.database import Heartbeats
 from node.topics import Cell, Topic
+
+log = structlog.get_logger(__name__)
 
 PROCESS = "updater"
 
@@ -60,6 +65,13 @@ class ProgressBoard:
     def of(self, cell: Cell) -> TopicProgress:
         with self._lock:
             return self._cells.get(cell, TopicProgress())
+
+    def beat_safely(self, state: str) -> None:
+        """Publish the board; a database that cannot be written is said, and the updater goes on."""
+        try:
+            self.beat(state)
+        except SQLAlchemyError as error:
+            log.warning("the heartbeat cannot be written", error=error)
 
     def beat(self, state: str) -> None:
         """Publish the board."""

@@ -71,13 +71,14 @@ class Updater:
 
     def _check_topic(self, topic: Topic) -> Check:
         progress = self._board.of(topic.cell)
-        newest = self._candles.newest(topic.cell.symbol, topic.cell.interval)
+        now_ms = self._clock.now_ms()
+        newest = self._candles.newest(topic.cell.symbol, topic.cell.interval, now_ms)
         if not progress.trained:
             detail = progress.detail or f"{progress.state}: {progress.have} of {progress.want} candles"
             return Check(
                 f"topic {topic.id}", False, detail, "A new topic is ready once its history is filled and its model trained."
             )
-        overdue = self._clock.now_ms() - ((newest or 0) + 2 * topic.cell.interval.ms)
+        overdue = now_ms - ((newest or 0) + 2 * topic.cell.interval.ms)
         fresh = overdue <= self._config.current.inference.stale_after.ms
         detail = "" if fresh else f"the next {topic.cell.interval} candle is {overdue // MINUTE_MS} minutes overdue"
         return Check(f"topic {topic.id}", fresh, detail, "" if fresh else "Is the exchange reachable? The log says more.")
@@ -95,10 +96,10 @@ class Updater:
         while not self._clock.wait(BEAT_SECONDS, stop):
             self._reload()
             self._tidier.tidy_safely()
-            self._board.beat("running")
+            self._board.beat_safely("running")
         for thread in self._threads:
             thread.join(timeout=3)
-        self._board.beat("stopped")
+        self._board.beat_safely("stopped")
         log.info("updater stopped")
 
     def _loop(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:

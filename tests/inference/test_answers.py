@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node.durations import Interval
+from node.durations import HOUR_MS, Interval
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, SOL_15M, Node, candles_until
 
 
@@ -155,6 +155,16 @@ class TestStaleness:
         assert refused(node, "/inference/BTC")["message"] == (
             "topic 3 (BTC price 10m): the next 1m candle of BTCUSDT is 120 s overdue, and answers stop after 120 s"
         )
+
+    def test_candles_ahead_of_a_clock_that_was_set_back_are_neither_used_nor_taken_for_fresh(self, node: Node) -> None:
+        node.fill(BTC_10M)
+        ahead = candles_until(node.clock.now_ms() + HOUR_MS, Interval.MINUTE, count=30, last_close=70_000.0)
+        node.candles.upsert("BTCUSDT", Interval.MINUTE, ahead)
+        node.watcher.look()
+        assert node.get("/inference/BTC") == (200, "64000.5")
+        node.clock.advance(181)
+        node.watcher.look()
+        assert "overdue" in refused(node, "/inference/BTC")["message"]
 
     def test_a_price_over_long_bars_also_needs_fresh_minutes(self, node: Node) -> None:
         node.fill(BTC_24H)

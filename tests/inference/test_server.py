@@ -57,8 +57,8 @@ class Server:
             text=True,
         )
 
-    def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+    def get(self, path: str, seconds: float = 5) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -189,6 +189,19 @@ def test_a_worker_process_does_not_outlive_a_killed_parent(server: Server) -> No
     (worker,) = server.children()
     server.process.kill()
     wait_until_gone(worker)
+
+
+def test_stopped_for_a_while_it_serves_when_it_goes_on(shared_server: Server) -> None:
+    stopped = [shared_server.process.pid, *shared_server.children()]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError):
+            shared_server.get("/inference/BTC", seconds=1)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert shared_server.get("/inference/BTC") == (200, "64000.5")
 
 
 def test_garbage_instead_of_http_disturbs_nobody(shared_server: Server) -> None:

@@ -13,7 +13,9 @@ from structlog.testing import capture_logs
 from inference import forecaster
 from inference.snapshot import Answer
 from inference.watcher import MarketData, Watcher
+from market.candle_store import CandleStore
 from node.config import ConfigFile
+from node.database import open_database
 from node.topics import Cell
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, Node
 
@@ -155,6 +157,49 @@ def test_a_database_that_goes_away_leaves_answers_until_they_run_out(node: Node,
     assert node.get("/inference/BTC")[0] == 200
     node.clock.advance(181)
     node.watcher.look_safely()
+    assert node.get("/inference/BTC")[0] == 503
+
+
+def test_a_disk_that_does_not_answer_holds_up_no_request(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.fill(BTC_10M)
+    original, begun, answered = node.candles.newest, threading.Event(), threading.Event()
+
+    def slow(*arguments: object) -> int | None:
+        begun.set()
+        answered.wait(20)
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node.candles, "newest", slow)
+    looking = threading.Thread(target=node.watcher.look_safely)
+    looking.start()
+    try:
+        assert begun.wait(10)
+        assert node.get("/inference/BTC") == (200, "64000.5")
+        node.clock.advance(181)
+        assert node.get("/inference/BTC")[0] == 503
+        ready = node.client.get("/health/ready")
+        assert ready.status_code == 503
+        assert any(not check["ok"] and check["name"] == "watcher" for check in ready.get_json()["checks"])
+    finally:
+        answered.set()
+        looking.join()
+    node.store_candles(BTC_10M)
+    node.watcher.look_safely()
+    assert node.get("/inference/BTC")[0] == 200
+
+
+def test_a_database_of_garbage_is_no_answer_and_ends_nothing(node: Node) -> None:
+    node.promote(BTC_10M, 0.0)
+    (node.folder / "garbage.db").write_bytes(bytes(range(256)) * 64)
+
+    def open_data() -> MarketData:
+        engine = open_database(f"sqlite:///{node.folder}/garbage.db")
+        return MarketData(CandleStore(engine), node.heartbeats, node.ledger)
+
+    watcher = watcher_over(node, open_data)
+    with capture_logs() as logs:
+        watcher.look_safely()
+    assert "looking at candles and models failed, answers will run out" in [entry["event"] for entry in logs]
     assert node.get("/inference/BTC")[0] == 503
 
 

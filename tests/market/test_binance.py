@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
 import pandas as pd
 import pytest
 from pytest_httpserver import HTTPServer
+from structlog.testing import capture_logs
 from werkzeug import Request, Response
 
 from market.binance import BinanceSpot
 from market.bounded_http import LARGEST_BODY
+from market.candle_store import CandleStore
 from market.candles import check_candles
 from market.exchange import bad_rows
+from market.refresh import refresh
 from node.clock import ManualClock
 from node.durations import DAY_MS, HOUR_MS, Interval
 from node.errors import (
@@ -210,6 +215,7 @@ def spoil_close(row: list[Any], close: str) -> list[Any]:
         lambda row: row[:11],
         lambda row: spoil_close(row, "NaN"),
         lambda row: spoil_close(row, "0.00000000"),
+        lambda row: spoil_close(row, "-100.5"),
         lambda row: spoil_close(row, "much"),
         lambda row: spoil_close(row, "1e400"),
         lambda row: [row[0] + 1, *row[1:]],
@@ -244,11 +250,39 @@ def test_of_two_rows_that_contradict_each_other_neither_is_taken(client: Binance
     assert rows[4][0] not in fetch(client)["open_time"].tolist()
 
 
-def test_a_spike_no_market_can_have_had_is_left_out(client: BinanceSpot, exchange: Exchange) -> None:
-    exchange.held.loc[2495, ["high", "close"]] *= 10
+@pytest.mark.parametrize("factor", [10, 1000])
+@pytest.mark.parametrize("spoilt", [["high", "close"], ["open", "high", "low", "close"]])
+def test_a_spike_no_market_can_have_had_is_left_out(
+    client: BinanceSpot, exchange: Exchange, factor: float, spoilt: list[str]
+) -> None:
+    exchange.held.loc[2495, spoilt] *= factor
     candles = fetch(client)
     assert candles["high"].max() < 200
-    assert bad_rows(candles) == 2
+    assert bad_rows(candles) == (3 if "open" in spoilt else 2), "its neighbours are not trusted either"
+
+
+def test_a_spike_in_the_newest_candle_is_no_price(client: BinanceSpot, exchange: Exchange) -> None:
+    exchange.held.loc[2499, ["open", "high", "low", "close"]] *= 1000
+    assert fetch(client)["open_time"].max() < LAST
+    with pytest.raises(BadMarketDataError):
+        fetch(client, LAST - STEP)
+    exchange.held.loc[2499, ["open", "high", "low", "close"]] /= 1000
+    assert fetch(client, LAST - STEP)["open_time"].max() == LAST
+
+
+def test_a_spike_of_some_minutes_is_never_stored_and_its_end_is_noticed(
+    client: BinanceSpot, exchange: Exchange, clock: ManualClock, store: CandleStore
+) -> None:
+    exchange.held.loc[2500:2502, ["open", "high", "low", "close"]] *= 1000
+    newest = []
+    for _ in range(6):
+        with suppress(BadMarketDataError):
+            refresh(store, client, "BTCUSDT", MINUTE, 500 * STEP, clock)
+        stored = store.window("BTCUSDT", MINUTE, 0, 2**53)
+        assert stored["high"].max() < 200
+        newest.append((int(stored["open_time"].max()) - NOW_MS) // STEP)
+        clock.advance(60)
+    assert newest == [-1, -1, -1, -1, -1, 4], "one good candle after it is not trusted yet, two are"
 
 
 def test_rows_that_were_not_asked_for_are_not_returned(client: BinanceSpot, exchange: Exchange) -> None:
@@ -319,9 +353,10 @@ def test_a_base_that_refuses_us_is_left_alone_for_an_hour(
     client = connect(exchange.url, second.url)
     exchange.answer("<html>Forbidden</html>", status)
     for _ in range(3):
-        assert len(fetch(client)) == 10
+        assert len(fetch(client, end=LAST)) == 10
+        clock.advance(600)
     assert len(exchange.queries) == 1
-    clock.advance(3601)
+    clock.advance(1801)
     fetch(client)
     assert len(exchange.queries) == 2
 
@@ -334,7 +369,10 @@ def test_where_every_base_refuses_us_nothing_more_is_sent(client: BinanceSpot, e
     assert len(exchange.queries) == 1
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, ""), (503, "<html>"), (200, "<html>"), (302, ""), (404, "")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, ""), (501, ""), (502, ""), (503, "<html>"), (504, ""), (200, "<html>"), (302, ""), (404, "")],
+)
 def test_a_base_that_fails_is_passed_over_and_asked_last_for_a_minute(
     connect: Callable[..., BinanceSpot], exchange: Exchange, second: Exchange, clock: ManualClock, status: int, body: str
 ) -> None:
@@ -362,6 +400,27 @@ def test_nobody_listening_is_unreachable(connect: Callable[..., BinanceSpot]) ->
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ExchangeUnreachableError, match="no connection"):
             fetch(connect(f"http://127.0.0.1:{unused.getsockname()[1]}"))
+
+
+def test_a_name_that_is_not_found_is_unreachable_and_the_next_base_serves(
+    connect: Callable[..., BinanceSpot], second: Exchange
+) -> None:
+    with pytest.raises(ExchangeUnreachableError, match="no connection"):
+        fetch(connect("http://no-such-exchange.invalid"))
+    assert len(fetch(connect("http://no-such-exchange.invalid", second.url))) == 10
+
+
+def test_a_server_that_accepts_no_connection_is_left_in_time_for_the_next(
+    connect: Callable[..., BinanceSpot], second: Exchange
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as waiting:
+        for taken in (first, waiting):
+            taken.setblocking(False)
+            taken.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with pytest.raises(ExchangeUnreachableError, match="no answer in time"):
+            fetch(connect(url, connect_timeout=0.3))
+        assert len(fetch(connect(url, second.url, connect_timeout=0.3))) == 10
 
 
 def test_an_unknown_pair_is_the_topics_fault(connect: Callable[..., BinanceSpot], exchange: Exchange, second: Exchange) -> None:
@@ -447,6 +506,13 @@ def drip(connection: socket.socket, first: bytes, again: bytes) -> None:
         time.sleep(0.02)
 
 
+def reset(connection: socket.socket, first: bytes) -> None:
+    """Lingering for zero seconds makes the close a reset."""
+    connection.sendall(first)
+    time.sleep(0.1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -482,9 +548,38 @@ def test_a_clock_that_runs_ahead_does_not_take_a_forming_candle_as_closed(
 
 
 @pytest.mark.parametrize(
+    ("ahead", "said"), [(300, ["300 s ahead of the exchange's"]), (-300, ["300 s behind the exchange's"]), (10, []), (-10, [])]
+)
+def test_a_clock_minutes_off_is_said_and_no_forming_candle_is_taken_as_closed(
+    connect: Callable[..., BinanceSpot],
+    serve: Callable[[Callable[[socket.socket], None]], str],
+    clock: ManualClock,
+    ahead: int,
+    said: list[str],
+) -> None:
+    rows = wire_rows(make_candles(NOW_MS - 10 * STEP, 11))
+    date = formatdate(NOW_MS / 1000, usegmt=True)
+    body = f"Date: {date}\r\n\r\n{json.dumps(rows)}".encode()
+    url = serve(lambda connection: connection.sendall(HEAD + body))
+    clock.advance(ahead)
+    with capture_logs() as logs:
+        candles = fetch(connect(url), end=NOW_MS + DAY_MS)
+    assert [entry["reason"] for entry in logs if entry["event"] == "this machine's clock is wrong"] == said
+    assert candles["open_time"].max() == min(LAST, MINUTE.last_closed(clock.now_ms()))
+
+
+def test_a_rate_limit_without_a_time_is_kept_for_a_minute(client: BinanceSpot, exchange: Exchange) -> None:
+    exchange.answer({"code": -1003, "msg": "Too many requests."}, 429)
+    with pytest.raises(RateLimitedError) as caught:
+        fetch(client)
+    assert caught.value.retry_after == 60
+
+
+@pytest.mark.parametrize(
     ("script", "expected"),
     [
         pytest.param(lambda connection: connection.sendall(HEAD + b"Content-Length: 5000\r\n\r\n[[1,"), "Read", id="cut off"),
+        pytest.param(lambda connection: reset(connection, HEAD + b"Content-Length: 5000\r\n\r\n[[1,"), "reset", id="reset"),
         pytest.param(lambda connection: None, "no connection", id="closed at once"),
         pytest.param(lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), "no connection", id="not HTTP"),
         pytest.param(

@@ -22,10 +22,12 @@ from sqlalchemy.schema import CreateTable
 from market import candle_store
 from market.candle_store import CandleStore, Hole
 from market.candles import COLUMNS, check_candles
+from market.refresh import refresh
+from node.clock import ManualClock
 from node.database import metadata, open_database
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError
-from tests.market.samples import MINUTE, NOW_MS, make_candles
+from tests.market.samples import MINUTE, NOW_MS, HeldExchange, make_candles
 
 START = NOW_MS - 10_000 * MINUTE.ms
 STEP = MINUTE.ms
@@ -80,6 +82,28 @@ def test_a_corrupt_frame_is_refused_whole(store: CandleStore) -> None:
     with pytest.raises(BadMarketDataError):
         store.upsert("BTCUSDT", MINUTE, candles)
     assert store.newest("BTCUSDT", MINUTE) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "close = -close", "high = 9e999", "low = 0", "low = low * 1e9", "open = open / 1e3", "volume = -volume", "volume = 9e999",
+        "open_time = open_time + 1", "open = open * 1e3, high = high * 1e3, low = -low, close = close * 1e3",
+    ],
+)  # fmt: skip
+def test_a_candle_that_the_disk_has_changed_is_not_read_and_is_fetched_again(store: CandleStore, damage: str) -> None:
+    candles = make_candles(NOW_MS - 40 * STEP, 40)
+    store.upsert("BTCUSDT", MINUTE, candles)
+    changed = NOW_MS - 20 * STEP
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE candles SET {damage} WHERE open_time = {changed}")
+    span = "BTCUSDT", MINUTE, NOW_MS - 40 * STEP, NOW_MS - STEP
+    assert len(store.window(*span)) == len(store.last("BTCUSDT", MINUTE, 40)) == store.count(*span) == 39
+    assert store.holes(*span) == [Hole(changed, changed)]
+    assert store.newest("BTCUSDT", MINUTE, changed + STEP // 2) == changed - STEP
+    done = refresh(store, HeldExchange(candles), "BTCUSDT", MINUTE, 40 * STEP, ManualClock(NOW_MS))
+    assert (done.have, done.holes) == (40, 0)
+    pd.testing.assert_frame_equal(store.window(*span), candles)
 
 
 def test_holes_are_runs_and_halts_are_not_holes(store: CandleStore) -> None:

@@ -118,10 +118,33 @@ def test_a_candle_ten_times_too_high_is_implausible_with_its_neighbour() -> None
     assert np.flatnonzero(~plausible_rows(candles, MINUTE)).tolist() == [4, 5]
 
 
-def test_prices_on_another_scale_are_implausible_where_they_begin() -> None:
-    candles = make_candles(START, 10)
-    candles.loc[6:, ["open", "high", "low", "close"]] *= 1000
-    assert np.flatnonzero(~plausible_rows(candles, MINUTE)).tolist() == [5, 6]
+def implausible(first: int, end: int, count: int = 200) -> list[int]:
+    """The rows that are not believed where those from `first` to before `end` are a thousand times too high."""
+    candles = make_candles(START, count)
+    candles.loc[first : end - 1, ["open", "high", "low", "close"]] *= 1000
+    return np.flatnonzero(~plausible_rows(candles, MINUTE)).tolist()
+
+
+def test_prices_on_another_scale_for_long_are_implausible_where_they_begin() -> None:
+    assert implausible(140, 200) == [139, 140]
+    assert implausible(80, 140) == [79, 80, 139, 140]
+
+
+def test_a_spike_of_several_candles_is_implausible_whole() -> None:
+    assert implausible(100, 105) == list(range(99, 106)), "in the middle"
+    assert implausible(195, 200) == list(range(194, 200)), "at the end"
+    assert implausible(0, 5) == list(range(6)), "at the beginning"
+    assert implausible(1, 4, 4) == [0, 1, 2, 3], "where all there is to compare with is the candle before it"
+    assert implausible(1, 4, 6) == [0, 1, 2, 3, 4], "and its end is noticed at once"
+
+
+def test_two_spikes_leave_what_lies_between_them() -> None:
+    candles = make_candles(START, 100)
+    candles.loc[[70, 80], ["open", "high", "low", "close"]] *= 1000
+    assert np.flatnonzero(~plausible_rows(candles, MINUTE)).tolist() == [69, 70, 71, 79, 80, 81]
+    day = make_candles(0, 100, Interval.DAY)
+    day.loc[80, ["high", "close"]] *= 1000
+    assert np.flatnonzero(~plausible_rows(day, Interval.DAY)).tolist() == [80, 81]
 
 
 def test_a_crash_a_day_range_and_a_jump_across_a_halt_are_plausible() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from node.catalogue import CATALOGUE
 from node.config import Config, ConfigFile, load_config, parse_config
@@ -183,3 +185,61 @@ def test_history_reaches_as_many_bars_back_as_minutes_but_never_past_four_years(
         interval: updater.history_ms(interval) // 86_400_000 for interval in (Interval.MINUTE, Interval.FIVE_MINUTES, Interval.HOUR)
     }
     assert days == {Interval.MINUTE: 90, Interval.FIVE_MINUTES: 450, Interval.HOUR: 1460}
+
+
+@pytest.mark.parametrize("spoil", ["deleted", "a folder", "no text", "a dead link"])
+def test_a_file_that_cannot_be_read_any_more_changes_nothing_and_is_taken_up_again(tmp_path: Path, spoil: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(config_text({"topicId": 1}))
+    config = ConfigFile(path)
+    good = config.current
+    path.unlink()
+    if spoil == "a folder":
+        path.mkdir()
+    elif spoil == "no text":
+        path.write_bytes(b"\xff\xfe{}")
+    elif spoil == "a dead link":
+        path.symlink_to(tmp_path / "nowhere")
+    with capture_logs() as logs:
+        assert [config.changed() for _ in range(3)] == [False] * 3
+    assert [entry["event"] for entry in logs] == ["config refused, the last good one stays in force"], "said once"
+    assert config.current is good
+
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.write_text(config_text({"topicId": 3}))
+    assert config.changed()
+    assert [entry.topic_id for entry in config.current.worker] == [3]
+
+
+def test_edited_many_times_a_second_only_whole_configs_are_in_force_and_the_last_one_stays(tmp_path: Path) -> None:
+    """The editor writes in place, so that a reader meets half-written files."""
+    path = tmp_path / "config.json"
+    path.write_text(config_text({"topicId": 1}))
+    config = ConfigFile(path)
+    done = threading.Event()
+
+    def edit() -> None:
+        for number in range(60):
+            topics = [1, 3, 37][: number % 3 + 1]
+            text = config_text(*({"topicId": topic} for topic in topics))
+            with path.open("w") as file:
+                for part in (text[:20], text[20:]):
+                    file.write(part)
+                    file.flush()
+                    done.wait(0.005)
+        path.write_text(config_text({"topicId": 37}))
+        done.set()
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    seen = set()
+    while not done.is_set():
+        config.changed()
+        seen.add(tuple(entry.topic_id for entry in config.current.worker))
+    editor.join()
+    config.changed()
+    assert seen <= {(1,), (1, 3), (1, 3, 37), (37,)}
+    assert len(seen) > 1
+    assert [entry.topic_id for entry in config.current.worker] == [37]

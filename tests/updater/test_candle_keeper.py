@@ -16,7 +16,7 @@ from node.database import Heartbeats, open_database
 from node.durations import DAY_MS, MINUTE_MS, Interval
 from node.errors import ExchangeUnreachableError, MarketError, RateLimitedError, UnknownSymbolError
 from node.topics import Topic
-from tests.updater.stand_ins import MemoryExchange
+from tests.updater.stand_ins import MemoryExchange, candles
 from updater.candle_keeper import CandleKeeper, Series, needed_history
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
@@ -47,10 +47,10 @@ class Kept:
 
     def stop_after(self, seconds: float) -> None:
         """Stop the loops once the clock has moved that far."""
-        end, wait = self.clock.now_ms() + seconds * 1000, self.clock.wait
+        end = self.clock.now_ms() + seconds * 1000
 
         def wait_and_look(pause: float, stop: threading.Event) -> bool:
-            wait(pause, stop)
+            ManualClock.wait(self.clock, pause, stop)
             if self.clock.now_ms() >= end:
                 self.stop.set()
             return stop.is_set()
@@ -93,6 +93,31 @@ def test_each_minute_the_newest_closed_candle_is_there_a_second_after_it_closed(
     kept.keeper.follow(kept.stop)
     assert kept.newest(ETH) == kept.newest_when_stopped()
     assert len(kept.exchange.asked) <= 14
+
+
+def test_a_clock_that_was_set_back_does_not_keep_the_newest_candles_from_being_fetched(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, 1)
+    kept.store.upsert("ETHUSDT", Interval.MINUTE, candles(Interval.MINUTE, Interval.MINUTE.floor(kept.clock.now_ms()) + DAY_MS, 5))
+    kept.stop_after(3 * 60)
+    kept.keeper.follow(kept.stop)
+    last = kept.newest_when_stopped()
+    assert kept.store.newest("ETHUSDT", Interval.MINUTE, last) == last
+
+
+def test_a_pair_that_is_delisted_is_said_plainly_and_the_others_stay_fresh(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, 1, 3)
+    kept.stop_after(60)
+    kept.keeper.follow(kept.stop)
+    last = kept.newest(BTC)
+    kept.exchange.failing["BTCUSDT"] = UnknownSymbolError("binance has no pair BTCUSDT")
+    kept.stop.clear()
+    kept.stop_after(5 * 60)
+    kept.keeper.follow(kept.stop)
+    assert kept.newest(ETH) == kept.newest_when_stopped()
+    assert kept.newest(BTC) == last
+    progress = kept.board.of(kept.topics[1].cell)
+    assert (progress.state, progress.detail) == (State.NO_DATA, "binance has no pair BTCUSDT")
+    assert kept.metrics.registry.get_sample_value("allora_updater_market_errors_total", {"code": "unknown_symbol"}) == 5
 
 
 def test_one_symbol_that_fails_does_not_make_another_one_old(tmp_path: Path) -> None:

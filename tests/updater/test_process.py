@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,13 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+import updater.__main__
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import SystemClock
-from node.config import load_config
+from node.config import ConfigFile, load_config
 from node.database import open_database
 from node.durations import Interval
+from node.errors import ConfigError, NodeError
+from node.health import StatusServer
+from node.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,6 +103,38 @@ def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigt
             third.send_signal(signal.SIGTERM)
             assert third.wait(5) == 0
     assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of an updater over `tmp_path` whose exchange answers nothing; it leaves the signals to the tests."""
+    monkeypatch.setattr(updater.__main__, "stop_on_signals", threading.Event)
+    (tmp_path / "config.json").write_text(json.dumps({"worker": [{"topicId": 1}]}))
+    return Settings(
+        database_url=f"sqlite:///{tmp_path}/node.db",
+        model_store=tmp_path / "models",
+        exchange_urls="http://127.0.0.1:9",
+        updater_port=free_port(),
+    )
+
+
+def test_a_second_updater_by_mistake_ends_at_once(settings: Settings, tmp_path: Path) -> None:
+    first = StatusServer(settings.status_host, settings.updater_port, list, CollectorRegistry())
+    first.start()
+    try:
+        with pytest.raises(ConfigError, match="cannot listen") as caught:
+            updater.__main__.run(settings, ConfigFile(tmp_path / "config.json"))
+        assert caught.value.hint == "Is the node running already?"
+    finally:
+        first.stop()
+
+
+def test_a_file_that_is_no_database_is_said_plainly(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "node.db").write_bytes(bytes(range(256)) * 64)
+    with pytest.raises(NodeError, match="file is not a database") as caught:
+        updater.__main__.run(settings, ConfigFile(tmp_path / "config.json"))
+    assert "\n" not in caught.value.message
+    assert "moved aside" in caught.value.hint
 
 
 def _last_day(store: CandleStore) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from node.database import Heartbeats, open_database
 from node.durations import DAY_MS
 from node.settings import Settings
 from node.topics import Topic
+from tests.model_store.tiny_models import tiny_draft, tiny_graph
 from tests.updater.stand_ins import candles
 from updater import trainer as trainer_module
 from updater.contest import Contest, Failed, Trained, hold
@@ -225,3 +227,25 @@ def test_a_ledger_that_cannot_be_read_stops_no_training(tmp_path: Path) -> None:
         trainer.review_safely()
     assert [entry["event"] for entry in logs] == ["live skill cannot be reviewed"]
     assert [item.reason for item in trainer.due()] == ["no champion"]
+
+
+def test_a_version_that_cannot_be_written_fails_its_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Workshop(tmp_path, 1, 3)
+    eth, btc = (topic.cell for topic in shop.topics)
+    (shop.models.root / "ETH").parent.mkdir(parents=True)
+    (shop.models.root / "ETH").write_text("where a folder should be made")
+
+    def trained(contests: list[Contest], *_: object) -> Iterator[Trained]:
+        for topic in (contest.topic for contest in contests):
+            draft = tiny_draft(topic.cell, 0.1)
+            yield Trained(topic, draft, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
+
+    monkeypatch.setattr(trainer_module, "_hold_all", trained)
+    with capture_logs() as logs:
+        shop.trainer.train(shop.trainer.due(), threading.Event())
+    assert [entry["topic"] for entry in logs if entry["event"] == "training failed"] == [1]
+    assert shop.board.of(eth).state is State.FAILED
+    assert shop.models.champion_version(btc) is not None
+    assert shop.due() == []
+    shop.clock.advance(RETRY_MS / 1000)
+    assert shop.due() == [1]
