@@ -10,16 +10,13 @@ from typing import Any
 from cli.place import Place
 
 LONGEST_ANSWER = 20_000_000
+EVERYWHERE = "0.0.0.0"  # noqa: S104 -- compared, not bound  # nosec B104
 
 
 def addresses(place: Place) -> dict[str, str]:
     """Where each process says how it is."""
     settings = place.settings
-    everywhere = {
-        "::",
-        "0.0.0.0",  # noqa: S104 -- compared, not bound  # nosec B104
-    }
-    host = "127.0.0.1" if settings.status_host in everywhere else settings.status_host
+    host = "127.0.0.1" if settings.status_host in {EVERYWHERE, "::"} else settings.status_host
     return {
         "updater": f"http://{host}:{settings.updater_port}",
         "inference": settings.inference_url.rstrip("/"),
