@@ -42,7 +42,7 @@ lint: install ## style, types, the direction of imports, known dangers, and the 
 	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
 bench: install ## benchmarks, each with its yardstick in the same run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(BIN)/python $$file || exit 1; done
 
 lock: install ## write requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
