@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS := serving,training,backtest,worker,simulator,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test lint bench lock clean
+.PHONY: help install demo run test lint bench lock sbom clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,22 +31,29 @@ run: install ## run the node against Binance, without Docker
 test: lint ## lint, types, layers and the whole test suite, offline
 	@$(BIN)/python -m pytest
 
-lint: install ## style, types, the direction of imports, and the containers' files
+lint: install ## style, types, the direction of imports, known dangers, and the containers' files
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive .
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@! docker compose version >/dev/null 2>&1 || docker compose config --quiet
 
 bench: install ## benchmarks, each with its yardstick in the same run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(BIN)/python $$file || exit 1; done
 
 lock: install ## write requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --upgrade --all-extras --no-header --annotation-style line pyproject.toml | sed 's/+cpu//' > requirements.txt.new
 	@mv requirements.txt.new requirements.txt
+
+sbom: install ## write build/sbom.json: everything that requirements.txt pins, as CycloneDX
+	@$(BIN)/python -m pip install --quiet uv
+	@mkdir -p build
+	@PYTHONWARNINGS=ignore $(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+		--pyproject pyproject.toml --output-reproducible --output-format JSON --output-file build/sbom.json requirements.txt
 
 clean: ## remove what the commands above made, but neither data nor models
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info

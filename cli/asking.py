@@ -10,12 +10,13 @@ from typing import Any
 from cli.place import Place
 
 LONGEST_ANSWER = 20_000_000
+EVERYWHERE = "0.0.0.0"  # noqa: S104 -- compared, not bound  # nosec B104
 
 
 def addresses(place: Place) -> dict[str, str]:
     """Where each process says how it is."""
     settings = place.settings
-    host = "127.0.0.1" if settings.status_host in {"0.0.0.0", "::"} else settings.status_host  # noqa: S104 -- compared, not bound
+    host = "127.0.0.1" if settings.status_host in {EVERYWHERE, "::"} else settings.status_host
     return {
         "updater": f"http://{host}:{settings.updater_port}",
         "inference": settings.inference_url.rstrip("/"),
@@ -26,7 +27,7 @@ def addresses(place: Place) -> dict[str, str]:
 def ask(url: str, seconds: float) -> tuple[int, str] | None:
     """Status and text of the answer, whatever the status; None if nobody answers in time."""
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as response:  # noqa: S310 -- our own settings say http
+        with urllib.request.urlopen(url, timeout=seconds) as response:  # noqa: S310 -- our own settings say http  # nosec B310
             return response.status, response.read(LONGEST_ANSWER).decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -16,6 +16,7 @@ import typer
 from cli.place import find_node
 from node.config import Config
 from node.errors import ChainError, WalletError
+from node.secrets import Secret
 from node.settings import Settings
 
 app = typer.Typer(help="Make, show or import the node's wallet.", no_args_is_help=True)
@@ -50,7 +51,7 @@ def make_wallet(path: Path) -> None:
     words = new_words()
     wallet = write_wallet(path, words)
     if sys.stdout.isatty():
-        typer.echo(f"Write these words down and keep them safe; they are not shown again:\n\n{words}\n")
+        typer.echo(f"Write these words down and keep them safe; they are not shown again:\n\n{words.get_secret_value()}\n")
     typer.echo(f"{path}: {wallet.address()}")
 
 
@@ -67,7 +68,7 @@ def import_wallet(path: Path) -> None:
 
     # Never an argument: arguments stand in the process list and in the shell's history.
     words = typer.prompt("Mnemonic", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_WORDS_BYTES)
-    typer.echo(f"{path}: {write_wallet(path, words).address()}")
+    typer.echo(f"{path}: {write_wallet(path, Secret(words)).address()}")
 
 
 @app.command()

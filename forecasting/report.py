@@ -167,7 +167,7 @@ def _figure(figure: go.Figure) -> dict[str, Any]:
 
 
 def _curves(result: Result) -> Curves:
-    assert result.curves is not None  # noqa: S101 -- only tested cells are drawn
+    assert result.curves is not None  # noqa: S101 -- only tested cells are drawn  # nosec B101
     return result.curves
 
 

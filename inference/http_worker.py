@@ -1,9 +1,10 @@
-"""gunicorn's threaded worker with three changes, all held by tests.
+"""gunicorn's threaded worker with four changes, all held by tests.
 
 A slow client cannot hold up the others: a connection waits for its first byte outside the thread pool, a request that takes too
 long to arrive (or whose answer takes too long to be read) is cut off, and goodbyes are said on a thread of their own. The one
-large file there is has more time, but not every thread. And what is not HTTP at all gets the node's one form of error instead of a
-page.
+large file there is has more time, but not every thread. When more is asked than can be answered, what has waited too long for a
+thread is told to come back, so that the queue stays short; numbers and health, which cost next to nothing, are not. And what is not
+HTTP at all gets the node's one form of error instead of a page.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LARGE_FILES: Final = "/dashboard/plotly-"
 LONGEST_LARGE_FILE_SECONDS: Final = 60.0
 """More than a megabyte that does not fit: a phone needs a while for it. It may keep two threads waiting, but never all of them."""
 LARGE_FILES_AT_ONCE: Final = 2
+LONGEST_WAIT_SECONDS: Final = 1.0
+NEVER_TURNED_AWAY: Final = ("/inference/", "/health/", "/metrics")
 
 
 class HttpWorker(ThreadWorker):  # type: ignore[misc]
@@ -38,6 +41,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadlines: dict[TConn, float] = {}
+        self._waits: dict[TConn, float] = {}
         self._closing: ThreadPoolExecutor | None = None
         self._large_files = threading.BoundedSemaphore(LARGE_FILES_AT_ONCE)
 
@@ -48,6 +52,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: TConn) -> None:
         """Hand a connection to a thread once there is something to read."""
         if conn.initialized or conn.data_ready:
+            self._waits[conn] = time.monotonic()
             super().enqueue_req(conn)
             return
         conn.sock.setblocking(False)
@@ -57,26 +62,33 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: TConn) -> Any:
         """Read one request and answer it, on a thread of the pool."""
-        self._deadlines[conn] = time.monotonic() + LONGEST_REQUEST_SECONDS
+        now = time.monotonic()
+        self._deadlines[conn] = now + LONGEST_REQUEST_SECONDS
+        self._waits[conn] = now - self._waits.get(conn, now)
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request that has arrived; a large file is given more time, if not too many are under way."""
+        if self._waits.get(conn, 0.0) > LONGEST_WAIT_SECONDS and not req.path.startswith(NEVER_TURNED_AWAY):
+            return self._turn_away(conn, "more is asked than can be answered")
         if not req.path.startswith(LARGE_FILES):
             return super().handle_request(req, conn)
         if not self._large_files.acquire(blocking=False):
-            body = error_body("busy", "others are being sent this file", "Ask again in a second.")
-            _send(conn.sock, "503 Service Unavailable", body, "Retry-After: 1\r\n")
-            return False
+            return self._turn_away(conn, "others are being sent this file")
         try:
             self._deadlines[conn] = time.monotonic() + LONGEST_LARGE_FILE_SECONDS
             return super().handle_request(req, conn)
         finally:
             self._large_files.release()
 
+    def _turn_away(self, conn: TConn, why: str) -> bool:
+        _send(conn.sock, "503 Service Unavailable", error_body("busy", why, "Ask again in a second."), "Retry-After: 1\r\n")
+        return False
+
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep the connection for its next request, or say goodbye, which may take as long as the client likes."""
         self._deadlines.pop(conn, None)
+        self._waits.pop(conn, None)
         if self._closing is None or fs.cancelled() or fs.exception() or fs.result():
             super().finish_request(conn, fs)
             return

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from inference.described_routes import JSON, OPENAPI_PATH, PATH_PARAMETERS, ROUTES, Route
+from inference.http_worker import NEVER_TURNED_AWAY
 from inference.shapes import ErrorAnswer
 from node.version import VERSION
 
@@ -100,6 +101,8 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     if route.unwell:
         found["503"] = {"description": "It is not so.", "content": {JSON: {"schema": schemas[route.unwell]}}}
     codes = {status: dict([refusal]) for status, refusal in route.refuses_also.items()}
+    if not route.path.startswith(NEVER_TURNED_AWAY):
+        codes.setdefault(503, {}).setdefault("busy", "More is asked than can be answered.")
     for error in route.refuses:
         codes.setdefault(error.status, {})[error.code] = (error.__doc__ or "").splitlines()[0]
     found |= {str(status): _refusal(meanings, schemas[ErrorAnswer]) for status, meanings in codes.items()}

@@ -22,7 +22,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -34,6 +33,7 @@ from node.catalogue import CATALOGUE, RETIRED, KnownTopic
 from node.durations import DAY_MS, HOUR_MS, Duration, Interval
 from node.errors import ConfigError
 from node.official import Normaliser
+from node.secrets import Secret
 from node.topics import TOKEN_PATTERN, Cell, Target, Topic, check_horizon
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class Wallet(_Section):
     chain_id: str | None = Field(None, description="The chain's name. Default: the network's own.")
     node_grpcs: tuple[str, ...] = Field((), description="The chain's gRPC nodes in order. Default: the network's own.")
     websockets: tuple[str, ...] = Field((), description="The nodes' websockets, in the order of nodeGrpcs.")
-    address_restore_mnemonic: SecretStr | None = Field(
+    address_restore_mnemonic: Secret | None = Field(
         None, description="The mnemonic itself, as the official node had it. Better: mnemonicFile.", repr=False
     )
 

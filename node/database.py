@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.errors import ConfigError
+from node.secrets import hide
 
 WAL_ATTEMPTS = 100
 
@@ -34,7 +35,9 @@ def open_database(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise ConfigError(f"DATABASE_URL {url!r} is not a database URL", hint="The default is sqlite:///data/node.db") from None
+        raise ConfigError(
+            f"DATABASE_URL {hide(url)!r} is not a database URL", hint="The default is sqlite:///data/node.db"
+        ) from None
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":

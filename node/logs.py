@@ -2,6 +2,9 @@
 
 The same thing has the same name in every line: `topic` (a number), `topics` (of a model that several share), `symbol`, `interval`,
 `model` (token, target and horizon), `version`, `error` with its `hint`, and times in `seconds`.
+
+No line shows a secret: what has the type of one or stands under the name of one is masked, and every value that ever was one is
+taken out of the finished text (`node.secrets`).
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ import logging
 import sys
 import threading
 import time
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from node.config import Config
 from node.errors import NodeError
+from node.secrets import hide, secret_names, without_secrets
+from node.settings import Settings
 
 FIRST_NAMES: Final = ("timestamp", "level", "process", "event", "topic", "topics", "symbol", "interval", "model", "version")
 REPEAT_SECONDS: Final = 60.0
 MOST_REMEMBERED: Final = 500
+SECRET_NAMES: Final = secret_names(Config, Settings)
 
 
 class _Repeats:
@@ -69,6 +76,22 @@ def _explain_node_errors(_: WrappedLogger, __: str, event: EventDict) -> EventDi
     return event
 
 
+def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Neither secrets nor what `config.json` and the environment keep under their names."""
+    return dict(without_secrets(event, SECRET_NAMES))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """The last word on every line, whoever said it: the text with its traceback, without any secret."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide(super().format(record))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's own name
+        """The library would show the arguments of what could not be written, as they are."""
+        sys.stderr.write(hide(f"a line of {record.name} could not be logged: {sys.exc_info()[1]!r}\n"))
+
+
 def configure_logs(process: str, level: str = "info", style: Literal["auto", "console", "json"] = "auto") -> None:
     """Send structlog and the standard library's loggers to stderr; `process` names the sender in JSON."""
 
@@ -79,6 +102,7 @@ def configure_logs(process: str, level: str = "info", style: Literal["auto", "co
     shared: list[structlog.typing.Processor] = [
         structlog.processors.TimeStamper(fmt="iso" if style == "json" else "%H:%M:%S", utc=True),
         _explain_node_errors,
+        _without_secrets,
         *([name_process] if style == "json" else []),
         _names_first,
     ]
@@ -97,7 +121,7 @@ def configure_logs(process: str, level: str = "info", style: Literal["auto", "co
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*context, *shared], processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from node.errors import ConfigError
+from node.secrets import Secret
 
 DEMO_FILE = "demo/.env"
 ARCHIVE = "https://data.binance.vision"
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     )
 
     config_file: Path = Field(Path("config.json"), description="The node's configuration.")
-    config_overrides: dict[str, Any] = Field({}, description="JSON laid over config.json, for trials.")
+    config_overrides: dict[str, Any] = Field({}, description="JSON laid over config.json, for trials.", repr=False)
     database_url: str = Field("sqlite:///data/node.db", description="Candles and ledger; any SQLAlchemy URL.")
     model_store: Path = Field(Path("model_store/checkpoints"), description="Folder of the published models.")
 
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     worker_port: int = Field(8002, ge=1, le=65535, description="Port of the worker's health and metrics.")
 
     allora_mnemonic_file: Path | None = Field(None, description="File with the wallet's mnemonic; wins over config.json.")
-    allora_api_key: SecretStr | None = Field(None, description="Key for the network's API and the testnet faucet.")
+    allora_api_key: Secret | None = Field(None, description="Key for the network's API and the testnet faucet.")
     allora_api_key_file: Path | None = Field(None, description="File with that key; wins over the key itself.")
     chain_grpc_url: str | None = Field(None, description="The chain's gRPC node. Default: the network's own.")
     chain_websocket_url: str | None = Field(None, description="The chain's websocket. Default: the network's own.")
@@ -100,15 +101,16 @@ class Settings(BaseSettings):
         return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
 
     @property
-    def api_key(self) -> str | None:
+    def api_key(self) -> Secret | None:
         """The key for the network's API; ConfigError if its file cannot be read."""
         if self.allora_api_key_file is None:
-            return self.allora_api_key.get_secret_value() if self.allora_api_key else None
+            return self.allora_api_key
         try:
-            return self.allora_api_key_file.read_text(encoding="ascii").strip() or None
+            key = self.allora_api_key_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             hint = "It must hold the key alone and be readable by the worker's user."
             raise ConfigError(f"ALLORA_API_KEY_FILE: {self.allora_api_key_file} cannot be read", hint=hint) from None
+        return Secret(key) if key else None
 
 
 def load_settings() -> Settings:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from node.config import ConfigFile
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
+from node.secrets import hide
 from node.settings import Settings, load_settings
 
 EXIT_BAD_CONFIG = 2
@@ -18,9 +19,9 @@ EXIT_BAD_CONFIG = 2
 
 def exit_for(error: NodeError) -> NoReturn:
     """Print what is wrong and what to do, and leave with the exit code for it."""
-    print(f"error: {error.message}", file=sys.stderr)
+    print(hide(f"error: {error.message}"), file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(hide(f"hint: {error.hint}"), file=sys.stderr)
     sys.exit(EXIT_BAD_CONFIG if isinstance(error, ConfigError) else 1)
 
 

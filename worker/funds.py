@@ -9,6 +9,7 @@ import aiohttp
 import structlog
 
 from node.errors import ChainError
+from node.secrets import Secret
 from worker.chain import Chain
 from worker.connection import Connection
 from worker.outcomes import LOW_BALANCE, Metrics
@@ -27,7 +28,7 @@ LONGEST_PAUSE: Final = 6 * 3600.0
 class Faucet:
     """Asks for test tokens; a refusal is logged and asked about again later, ever more seldom."""
 
-    def __init__(self, url: str, api_key: str) -> None:
+    def __init__(self, url: str, api_key: Secret) -> None:
         self._url = url
         self._api_key = api_key
         self._pause = FIRST_PAUSE
@@ -58,7 +59,7 @@ class Faucet:
                 session.post(
                     self._url + FAUCET_PATH,
                     data={"chain": FAUCET_CHAIN, "address": address},
-                    headers={"x-api-key": self._api_key},
+                    headers={"x-api-key": self._api_key.get_secret_value()},
                     # A redirect would carry the key to somebody else.
                     allow_redirects=False,
                 ) as response,
@@ -75,7 +76,7 @@ class Funds:
     """Runs beside the topics; none of its troubles are theirs."""
 
     def __init__(
-        self, chain: Chain, connection: Connection, sender: Sender, metrics: Metrics, faucet_url: str | None, api_key: str | None
+        self, chain: Chain, connection: Connection, sender: Sender, metrics: Metrics, faucet_url: str | None, api_key: Secret | None
     ) -> None:
         self._chain = chain
         self._connection = connection

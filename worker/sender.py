@@ -153,7 +153,7 @@ class Sender:
                     last_block=order.last_block,
                 )
                 order.hashes.append(order.signed.hash)
-            assert order.signed is not None  # noqa: S101 -- for the type checker
+            assert order.signed is not None  # noqa: S101 -- for the type checker  # nosec B101
             broadcast = asyncio.create_task(self._broadcast(order.signed, fresh))
             await asyncio.wait({broadcast}, timeout=HOLD_SECONDS)
             if not broadcast.done() and fresh and self._sequence is not None:
@@ -209,7 +209,7 @@ class Sender:
 
     async def _wait_for_block(self, order: Order) -> TransactionResult:
         """The transaction in its block; _TryAgain once it should have been in one."""
-        assert order.signed is not None  # noqa: S101 -- for the type checker
+        assert order.signed is not None  # noqa: S101 -- for the type checker  # nosec B101
         patience = self._blocks.height + BLOCKS_UNTIL_LOST
         while True:
             await self._blocks.pause(0.4)

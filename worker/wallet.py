@@ -13,6 +13,7 @@ from mnemonic import Mnemonic
 
 from node.config import Config
 from node.errors import WalletError
+from node.secrets import Secret
 from node.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -27,9 +28,14 @@ def wallet_file(settings: Settings, config: Config) -> Path:
     return settings.allora_mnemonic_file or config.wallet.mnemonic_file
 
 
-def from_mnemonic(words: str) -> Any:
+def _as_written(words: Secret) -> str:
+    """In the one form that a wallet is made from and its file holds."""
+    return " ".join(words.get_secret_value().split()).lower()
+
+
+def from_mnemonic(words: Secret) -> Any:
     """The wallet of these words; WalletError, without the words, if they are not a mnemonic."""
-    normal = " ".join(words.split()).lower()
+    normal = _as_written(words)
     if not Mnemonic("english").check(normal):
         raise WalletError(
             f"the mnemonic is not valid: {len(normal.split())} words were given, or one of them is misspelt",
@@ -54,7 +60,7 @@ def read_wallet(path: Path) -> Any:
     if mode & 0o077:
         log.warning("the mnemonic file can be read by others", file=str(path), mode=f"{mode:04o}", hint=f"chmod 600 {path}")
     try:
-        return from_mnemonic(content.decode("ascii"))
+        return from_mnemonic(Secret(content.decode("ascii")))
     except UnicodeDecodeError:
         raise WalletError(f"the mnemonic file {path} holds something else than English words", hint=NEW_WALLET) from None
 
@@ -68,16 +74,16 @@ def load_wallet(settings: Settings, config: Config) -> Any:
             "the mnemonic stands in config.json, where it is easily shared by mistake",
             hint="allora-node wallet import moves it into a file of its own; then remove addressRestoreMnemonic.",
         )
-        return from_mnemonic(inline.get_secret_value())
+        return from_mnemonic(inline)
     return read_wallet(path)
 
 
-def new_words() -> str:
+def new_words() -> Secret:
     """A fresh mnemonic of 24 words."""
-    return str(Mnemonic("english").generate(256))
+    return Secret(Mnemonic("english").generate(256))
 
 
-def write_wallet(path: Path, words: str) -> Any:
+def write_wallet(path: Path, words: Secret) -> Any:
     """Write the mnemonic into a new file of mode 0600; WalletError if `path` exists: a wallet is never overwritten."""
     wallet = from_mnemonic(words)
     try:
@@ -89,7 +95,7 @@ def write_wallet(path: Path, words: str) -> Any:
         raise WalletError(f"{path} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         os.fchmod(file.fileno(), 0o600)
-        file.write(" ".join(words.split()).lower() + "\n")
+        file.write(_as_written(words) + "\n")
         file.flush()
         os.fsync(file.fileno())
     return wallet

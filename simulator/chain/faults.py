@@ -48,7 +48,7 @@ class Faults:
         self.drawn: Counter[str] = Counter()
         self._script: list[Fault] = []
         self._until: dict[str, float] = {}
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # to be repeatable, not to be secret  # nosec B311
 
     def add(self, fault: Fault, now: float) -> None:
         """Put a fault into force; `now` in seconds."""

@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
 
-MADE_BY_RUNNING = {"data/", "models/", "secrets/", "secrets/mnemonic", "config.json", "demo/.env", "/health/live"}
+MADE_BY_RUNNING = {
+    "build/sbom.json",
+    "data/",
+    "models/",
+    "secrets/",
+    "secrets/mnemonic",
+    "config.json",
+    "demo/.env",
+    "/health/live",
+}
 OF_THE_EXAMPLES = {"forecasting/models/patterns.py", "market/bitstamp.py"}
 OF_OTHERS = {"COMPOSE_PROFILES", "NO_COLOR", "PYTHON", "DEMO_SECONDS", "CANDLES", "COMMAND", "LAYER", "FILE", "DIR", "HEAD"}
 """Variables of other programs and of make, and words that stand for something."""

@@ -25,6 +25,7 @@ from node.errors import ConfigError, NodeError, NotReadyError
 from node.health import Check, StatusServer
 from node.logs import configure_logs
 from node.probe import main as probe
+from node.secrets import Secret
 from node.settings import ARCHIVE, DEMO_FILE, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -97,13 +98,13 @@ def test_onnx_runtime_reports_to_nobody() -> None:
 
 def test_an_api_key_comes_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLORA_API_KEY", "from the environment")
-    assert load_settings().api_key == "from the environment"
+    assert load_settings().api_key == Secret("from the environment")
     file = tmp_path / "key"
     monkeypatch.setenv("ALLORA_API_KEY_FILE", str(file))
     with pytest.raises(ConfigError, match="cannot be read"):
         _ = load_settings().api_key
     file.write_text("UP-123\n")
-    assert load_settings().api_key == "UP-123"
+    assert load_settings().api_key == Secret("UP-123")
 
 
 def test_a_secret_in_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

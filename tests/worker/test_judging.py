@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from node.catalogue import CATALOGUE, KnownTopic
 from node.durations import Duration
 from node.errors import ImplausibleAnswerError, TopicDiffersError
+from node.secrets import Secret
 from node.topics import Cell, Target, Topic
 from simulator.chain.topics import metadata_of
 from worker.agreement import compare
@@ -111,7 +112,7 @@ def test_a_refusing_faucet_is_left_alone_for_a_while_and_ends_nothing(httpserver
     httpserver.expect_oneshot_request("/api/request", method="POST").respond_with_data("no", status=status, headers=headers)
 
     async def ask_twice() -> list[bool]:
-        faucet = Faucet(httpserver.url_for("").rstrip("/"), "the-key")
+        faucet = Faucet(httpserver.url_for("").rstrip("/"), Secret("the-key"))
         return [await faucet.ask("allo1x"), await faucet.ask("allo1x")]
 
     with capture_logs() as logs:
@@ -125,7 +126,7 @@ def test_a_faucet_that_agrees_is_asked_with_the_key_and_the_address(httpserver: 
     httpserver.expect_request("/api/request", method="POST", headers={"x-api-key": "the-key"}).respond_with_data("ok")
 
     async def ask() -> bool:
-        return await Faucet(httpserver.url_for("").rstrip("/"), "the-key").ask("allo1x")
+        return await Faucet(httpserver.url_for("").rstrip("/"), Secret("the-key")).ask("allo1x")
 
     assert asyncio.run(ask())
     assert httpserver.log[0][0].form["address"] == "allo1x"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from node.config import parse_config
 from node.errors import WalletError
+from node.secrets import Secret
 from node.settings import Settings
 from worker.wallet import load_wallet, new_words, read_wallet, write_wallet
 
@@ -38,7 +39,7 @@ def test_a_new_wallet_lies_in_a_file_of_its_owner_alone_and_is_read_back(tmp_pat
 
 def test_a_wallet_is_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "mnemonic"
-    write_wallet(file, WORDS)
+    write_wallet(file, Secret(WORDS))
     with pytest.raises(WalletError, match="exists already"):
         write_wallet(file, new_words())
     assert file.read_text().strip() == WORDS
@@ -73,7 +74,7 @@ def test_a_mnemonic_in_the_config_is_honoured_with_a_warning(tmp_path: Path) -> 
 
 def test_a_bad_mnemonic_is_refused_without_repeating_it(tmp_path: Path) -> None:
     with pytest.raises(WalletError) as caught:
-        write_wallet(tmp_path / "mnemonic", WORDS.replace("about", "abandon"))
+        write_wallet(tmp_path / "mnemonic", Secret(WORDS.replace("about", "abandon")))
     assert "abandon" not in caught.value.as_text()
     assert not (tmp_path / "mnemonic").exists()
 

@@ -1,0 +1,122 @@
+"""Inference under 64 clients while champions swap a hundred times and candles arrive, beside the same clients in quiet.
+
+The yardstick is the same server under the same clients in the same run, with nothing changing beneath it: half of it is measured
+before and half after. Not one request may fail, and every answer must be that of a version and a candle that existed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serving import free_port, served
+from node.clock import SystemClock
+from node.logs import configure_logs
+from tests.inference.clients import Clients, Outcome
+from tests.inference.conftest import Node
+from tests.inference.load import Changes, Held
+
+CLIENTS = 64
+SWAPS = 100
+CANDLE_EVERY = 5
+PAUSE_SECONDS = 0.2
+QUIET_SECONDS = 15.0
+PATH = "/inference/BTC"
+
+
+def quiet(port: int) -> Outcome:
+    with Clients(port, [PATH] * CLIENTS) as clients:
+        time.sleep(QUIET_SECONDS)
+    return clients.outcome
+
+
+def changing(port: int, changes: Changes) -> Outcome:
+    with Clients(port, [PATH] * CLIENTS) as clients:
+        for number in range(SWAPS):
+            changes.swap()
+            if number % CANDLE_EVERY == 0:
+                changes.candle()
+            time.sleep(PAUSE_SECONDS)
+    return clients.outcome
+
+
+def both(first: Outcome, second: Outcome) -> Outcome:
+    return Outcome(
+        first.answers + second.answers,
+        first.refused + second.refused,
+        first.failed + second.failed,
+        first.latencies + second.latencies,
+    )
+
+
+def worker_on(port: int) -> int:
+    """The process that serves: the youngest that holds the port, for the parent does too."""
+    inodes = {
+        line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if line.split()[1].endswith(f":{port:04X}")
+    }
+    holders = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            if any(f"socket:[{inode}]" in {str(entry.readlink()) for entry in folder.iterdir()} for inode in inodes):
+                holders.append(int(folder.parent.name))
+        except OSError:
+            continue
+    return max(holders)
+
+
+def main() -> None:
+    configure_logs("benchmark", "error")
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="allora-bench-") as folder:
+        # Old at first, so that there is time for new candles; never so old that they are not answered from.
+        node = Node(Path(folder), [3], SystemClock().now_ms() - 30 * 60_000)
+        node.write_config([3], inference={"staleAfter": "60m"})
+        changes = Changes(node)
+        changes.candle()
+        changes.swap()
+        port = free_port()
+        environment = {
+            "CONFIG_FILE": str(node.config_path),
+            "DATABASE_URL": node.database_url,
+            "MODEL_STORE": str(node.models.root),
+            "INFERENCE_PORT": str(port),
+            "LOG_LEVEL": "error",
+        }
+        with served([sys.executable, "-m", "inference"], port, environment, PATH):
+            worker = worker_on(port)
+            before = quiet(port)
+            held = [Held.by(worker)]
+            loaded = changing(port, changes)
+            held.append(Held.by(worker))
+            yardstick = both(before, quiet(port))
+            held.append(Held.by(worker))
+        node.engine.dispose()
+
+    table = Table(title=f"{CLIENTS} clients: latency in milliseconds")
+    for name in ("", "requests", "failed", "503", "p50", "p99", "of quiet"):
+        table.add_column(name, justify="left" if not name else "right")
+    quiet_p99 = float(np.percentile(yardstick.latencies, 99))
+    for name, outcome in (("quiet", yardstick), (f"{SWAPS} swaps", loaded)):
+        p50, p99 = np.percentile(outcome.latencies, [50, 99])
+        counts = [len(outcome.latencies), outcome.failed.total(), outcome.refused.total()]
+        table.add_row(name, *(f"{count:,}" for count in counts), f"{p50 * 1000:.1f}", f"{p99 * 1000:.1f}", f"{p99 / quiet_p99:.2f}")
+    console.print(table)
+    for when, now in zip(("before", "after the swaps", "at the end"), held, strict=True):
+        console.print(f"{when}: {now.megabytes:.0f} MB, {now.descriptors} descriptors, {now.threads} threads")
+    versions = changes.versions_of(loaded.answers + yardstick.answers)
+    strangers = None in versions
+    console.print(
+        f"answers of {len(versions - {None})} versions were seen; of versions that never existed: {'some' if strangers else 'none'}"
+    )
+    if strangers or loaded.failed or yardstick.failed:
+        raise SystemExit(f"failed: {loaded.failed + yardstick.failed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""A market and a trainer that never rest, and what a process holds meanwhile: shared by tests and the benchmark of load."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from forecasting.prediction import model_input
+from forecasting.signature import Signature
+from node.durations import Interval
+from tests.inference.conftest import BTC_10M, Node, candles_until, signature_of
+
+STEP = 0.01
+"""How far the answers of two versions after each other lie apart, in deviations of the return."""
+
+
+class Changes:
+    """Champions and candles of topic 3 that come one after the other, and every answer that they can give."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._signature = Signature.from_dict(signature_of(BTC_10M))
+        self._answers: list[float] = []
+        self._possible: list[tuple[float, float]] = []
+
+    def candle(self) -> None:
+        """A minute passes, and the price moves; the candles before stay as they were."""
+        self._node.clock.advance(60)
+        close = 64_000.5 * (1 + len(self._possible) / 1000)
+        count = 1 if self._possible else 60
+        new = candles_until(self._node.clock.now_ms(), Interval.MINUTE, count, last_close=close)
+        self._node.candles.upsert(BTC_10M.symbol, Interval.MINUTE, new)
+        seen = self._node.candles.last(BTC_10M.symbol, Interval.MINUTE, 60)
+        self._possible.append((close, float(model_input(self._signature, seen).scale[0])))
+
+    def swap(self) -> str:
+        """Another champion; its version."""
+        self._answers.append(STEP * (1 + len(self._answers)))
+        return self._node.promote(BTC_10M, self._answers[-1])
+
+    def versions_of(self, answers: Counter[str]) -> set[int | None]:
+        """The numbers of the versions that gave `answers`; None among them if one belongs to no version and candle that existed."""
+        return {self._version_of(float(answer)) for answer in answers}
+
+    def _version_of(self, value: float) -> int | None:
+        for close, scale in self._possible:
+            for number, answer in enumerate(self._answers):
+                if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * STEP / 10):
+                    return number
+        return None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds of the machine."""
+
+    megabytes: float
+    descriptors: int
+    threads: int
+
+    @classmethod
+    def by(cls, pid: int) -> Held:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return cls(int(status["VmRSS"].split()[0]) / 1024, descriptors, int(status["Threads"]))
