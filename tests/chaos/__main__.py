@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ LONGEST_SECONDS: Final = 5.0
 
 
 def main() -> int:
+    # However it is ended, no process of the node stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     kills, seed = int(os.environ.get("KILLS", "1000")), int(os.environ.get("SEED", "1"))
     random, done, seen, started = Random(seed), 0, Counter[str](), time.monotonic()
     while done < kills:

@@ -21,6 +21,7 @@ from typing import Final
 
 import requests
 
+from model_store.layout import POINTER
 from node.clock import SystemClock
 from node.config import load_config
 from simulator.exchange.synthetic import SyntheticMarket
@@ -31,7 +32,7 @@ ROOT: Final = Path(__file__).parents[2]
 PROCESSES: Final = ("updater", "inference")
 VICTIMS: Final = ("updater", "updater", "training", "inference", "serving", "everything")
 """What is killed: a process as its supervisor knows it, one that it started, or all of the node at once."""
-AIMS: Final = ("moment", "database", "models")
+AIMS: Final = ("moment", "database", "models", "pointer")
 """A random moment, or one just after something was written there."""
 
 MARKET_SEED: Final = 1
@@ -146,7 +147,9 @@ class Node:
     def written(self, place: str) -> tuple[int, ...]:
         """Differs from one call to the next if something was written between them."""
         folders = [self.models / str(cell) for cell in self.witness.cells]
-        paths = {"moment": [], "database": [self.database.with_name("node.db-wal")], "models": folders}[place]
+        pointers = [folder / POINTER for folder in folders]
+        database = self.database.with_name("node.db-wal")
+        paths = {"moment": [], "database": [database], "models": folders, "pointer": pointers}[place]
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def end(self) -> None:
