@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS := serving,training,backtest,worker,simulator,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test lint bench lock sbom clean
+.PHONY: help install demo run test lint bench chaos lock sbom clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -43,6 +43,9 @@ lint: install ## style, types, the direction of imports, known dangers, and the 
 
 bench: install ## benchmarks, each with its yardstick in the same run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(BIN)/python $$file || exit 1; done
+
+chaos: install ## kill a node's processes at random moments and check every promise after each (KILLS=1000 SEED=1)
+	@KILLS=$(or $(KILLS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m tests.chaos
 
 lock: install ## write requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

@@ -17,10 +17,15 @@ CELL = Cell("BTC", Target.LOG_RETURN, Duration.parse("5m"))
 TOPICS = (1, 2, 3)
 
 
+def answer(topic: int, bar: int) -> ServedAnswer:
+    """The one answer of a topic at a bar."""
+    return ServedAnswer(topic, CELL, bar * MINUTE_MS, "a", 0.0, 1.0, 0.0, 0.0, 1.0)
+
+
 def main(url: str) -> None:
     ledger = Ledger(open_database(url))
     for bar in itertools.count():
-        ledger.record([ServedAnswer(topic, CELL, bar * MINUTE_MS, "a", 0.0, 1.0, 0.0, 0.0, 1.0) for topic in TOPICS])
+        ledger.record([answer(topic, bar) for topic in TOPICS])
         print(bar, flush=True)
 
 
