@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := serving,training,backtest,worker,simulator,dev
+EXTRAS := cli,serving,training,backtest,worker,simulator,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test lint bench chaos lock sbom clean

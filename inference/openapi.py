@@ -1,10 +1,16 @@
-"""GET /openapi.json: the routes for programs. Written once, when the application is made."""
+"""GET /openapi.json: the routes for programs.
+
+What is served is the file beside this one, so that nothing is described while the node serves, and that a change of the contract is
+seen in review. It is written anew with `python -m inference.openapi > inference/openapi.json`.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -20,6 +26,7 @@ ABOUT: Final = (
     "The newest forecasts of an Allora worker node, and how it is doing. Everything is read with GET or HEAD; other methods are "
     "answered 405. Every error is JSON of one form. JSON has an ETag: who sends it back gets 304 while nothing has changed."
 )
+WRITTEN: Final = Path(__file__).with_suffix(".json")
 Schemas = Mapping[Any, dict[str, Any]]
 
 
@@ -36,7 +43,7 @@ class StrictSchema(GenerateJsonSchema):
 def openapi() -> Blueprint:
     """The route."""
     routes = Blueprint("openapi", __name__)
-    body = json.dumps(document(), ensure_ascii=False).encode()
+    body = WRITTEN.read_bytes()
 
     @routes.get(OPENAPI_PATH, endpoint="openapi")
     def describe() -> Response:
@@ -46,7 +53,7 @@ def openapi() -> Blueprint:
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document."""
+    """The OpenAPI document, made of `described_routes`, of the shapes of the answers, and of what the errors say of themselves."""
     kinds = {kind for route in ROUTES for kind in (*route.gives.values(), route.unwell)} | {ErrorAnswer}
     named, definitions = TypeAdapter.json_schemas(
         [(kind, "serialization", TypeAdapter(kind)) for kind in sorted(kinds - {None}, key=str)],
@@ -118,3 +125,7 @@ def _refusal(meanings: Mapping[str, str], schema: dict[str, Any]) -> dict[str, A
         for code, meaning in meanings.items()
     }
     return {"description": " ".join(meanings.values()), "content": {JSON: {"schema": schema, "examples": examples}}}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), ensure_ascii=False, indent=1) + "\n")

@@ -6,11 +6,11 @@ import json
 import sqlite3
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, MetaData, String, Table, Text, create_engine, event, make_url, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -83,11 +83,9 @@ def create_tables(engine: Engine, *tables: Table) -> None:
 
 def upsert_statement(engine: Engine, table: Table, keys: list[str], columns: list[str]) -> Any:
     """INSERT that replaces `columns` of the row with the same `keys`; ConfigError for a database without one."""
-    dialects: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-    insert = dialects.get(engine.dialect.name)
-    if insert is None:
+    if engine.dialect.name not in {"sqlite", "postgresql"}:
         raise ConfigError(f"{engine.dialect.name} databases are not supported", hint="Use SQLite or PostgreSQL.")
-    statement = insert(table)
+    statement = import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert(table)
     if not columns:
         return statement.on_conflict_do_nothing(index_elements=keys)
     return statement.on_conflict_do_update(index_elements=keys, set_={name: statement.excluded[name] for name in columns})
