@@ -15,7 +15,22 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Delete, Double, Engine, Select, String, Table, delete, func, inspect, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Delete,
+    Double,
+    Engine,
+    Select,
+    String,
+    Table,
+    delete,
+    func,
+    inspect,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.schema import CreateColumn
@@ -175,6 +190,18 @@ class CandleStore:
         row = {"symbol": symbol, "interval": interval.value, "start_ms": hole.start_ms, "end_ms": hole.end_ms}
         with self.engine.begin() as connection:
             connection.execute(upsert_statement(self.engine, _halts, list(row), []), row)
+
+    def series(self) -> list[tuple[str, Interval]]:
+        """What there are candles of: symbols and their intervals."""
+        found: list[tuple[str, str]] = []
+        names = _candles.c.symbol, _candles.c.interval
+        with self.engine.connect() as connection:
+            # From one series to the next by the index: DISTINCT would read every candle.
+            while row := connection.execute(
+                select(*names).where(tuple_(*names) > (found[-1] if found else ("", ""))).order_by(*names).limit(1)
+            ).first():
+                found.append((row.symbol, row.interval))
+        return [(symbol, Interval(interval)) for symbol, interval in found]
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
         """Delete candles older than `before_ms`; how many there were."""

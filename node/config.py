@@ -126,6 +126,7 @@ class Updater(_Section):
         ("binance",), min_length=1, description="Where candles come from; each stands in for those before it."
     )
     keep_versions: int = Field(10, ge=2, le=1000, description="Versions of each model kept on disk.")
+    keep_days: int = Field(730, ge=7, le=3650, description="Days after which candles are forgotten; what is learned from stays.")
     skill_floor: float | None = Field(
         0.0, gt=-100, lt=1, description="Live skill below which a champion is retrained or rolled back. null: never."
     )

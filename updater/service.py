@@ -32,6 +32,7 @@ from updater.collectors import CandleCollector, ExchangeCollector
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard
 from updater.review import Reviewer
+from updater.room import lack_of_room
 from updater.tidying import Tidier
 from updater.trainer import Trainer
 
@@ -58,16 +59,18 @@ class Updater:
         self.metrics.registry.register(DiskCollector("updater", settings.folders))
         ledger = Ledger(engine)
         reviewer = Reviewer(ledger, self._candles, self._models)
-        self._tidier = Tidier(ledger, clock)
+        self._tidier = Tidier(ledger, self._candles, clock)
         self._trainer = Trainer(settings, self._models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
         self._threads: list[threading.Thread] = []
         self._configure()
 
     def checks(self) -> list[Check]:
-        """Alive loops, fresh candles, a champion for every topic."""
+        """Alive loops, room on the disk, fresh candles, a champion for every topic."""
         loops = [Check(f"loop {thread.name}", thread.is_alive(), hint="Restart the updater.") for thread in self._threads]
         topics = self._config.current.topics(self._settings.inference_url)
-        return loops + [self._check_topic(topic) for topic in topics]
+        lack = lack_of_room(self._settings.folders)
+        room = Check("disk", lack is None, lack or "", hint="Free some, or let `allora-node models prune` do so." if lack else "")
+        return [*loops, room, *(self._check_topic(topic) for topic in topics)]
 
     def _check_topic(self, topic: Topic) -> Check:
         progress = self._board.of(topic.cell)

@@ -30,6 +30,7 @@ from updater.lifeline import end_with
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 from updater.review import Finding
+from updater.room import lack_of_room
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class Trainer:
         while not self._clock.wait(CHECK_SECONDS, stop):
             self.review_safely()
             due = self.due()
-            if due:
+            if due and self._has_room(due):
                 self.train(due, stop)
 
     def review_safely(self) -> None:
@@ -132,6 +133,15 @@ class Trainer:
             elif self._age_of_newest(topic.cell, self._clock.now_ms()) >= self._section.retrain_every.ms:
                 aged.setdefault(topic.cell, Due(topic, f"older than {self._section.retrain_every}"))
         return [*missing.values(), *aged.values()]
+
+    def _has_room(self, due: list[Due]) -> bool:
+        """On a disk that is nearly full trainings wait: candles and answers need what is left."""
+        lack = lack_of_room(self._settings.folders)
+        if lack:
+            log.warning("trainings wait for room on the disk", error=lack)
+            for item in due:
+                self._board.update(item.topic.cell, detail=lack)
+        return lack is None
 
     def train(self, due: list[Due], stop: threading.Event) -> None:
         """Hold a contest for each of `due`, several at a time, and publish each result as it comes."""

@@ -48,7 +48,7 @@ def _disk(place: Place) -> list[Finding]:
         usage = shutil.disk_usage(there)
         free = f"{usage.free / GIGABYTE:.1f} GB of {usage.total / GIGABYTE:.0f} GB are free under {folder}"
         if usage.free < LEAST_FREE_BYTES or usage.free < LEAST_FREE * usage.total:
-            hint = "allora-node models prune removes old versions, and a smaller updater.historyDays keeps fewer candles."
+            hint = "allora-node models prune removes old versions, and a smaller updater.keepDays makes the database grow less."
             found += failed(f"disk: {name}", free, hint)
         else:
             found += ok(f"disk: {name}", free)

@@ -126,6 +126,17 @@ def test_a_candle_that_comes_after_all_ends_its_halt(store: CandleStore) -> None
     assert store.holes("BTCUSDT", MINUTE, START, START + 9 * STEP) == []
 
 
+@settings(deadline=None, max_examples=50)
+@given(series=st.sets(st.tuples(st.sampled_from(["A", "AB", "BTCUSDT", "ETHUSDT", "Z"]), st.sampled_from(Interval))))
+def test_it_knows_what_it_has_candles_of(series: set[tuple[str, Interval]]) -> None:
+    store = CandleStore(open_database("sqlite://"))
+    for symbol, interval in series:
+        store.upsert(symbol, interval, make_candles(0, 2).assign(open_time=[0, interval.ms]))
+    found = store.series()
+    assert len(found) == len(set(found))
+    assert set(found) == series
+
+
 def test_pruning_removes_the_old_and_only_the_old(store: CandleStore) -> None:
     store.upsert("BTCUSDT", MINUTE, make_candles(START, 10))
     store.upsert("ETHUSDT", MINUTE, make_candles(START, 10))

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from structlog.testing import capture_logs
 
+from forecasting.ledger import Ledger
 from market.candle_store import CandleStore
 from market.sources import Sources
 from node.clock import ManualClock
@@ -50,7 +51,7 @@ def test_a_full_disk_takes_no_part_of_a_chunk_and_keeps_what_there_is(engine: En
     assert store.window("ETHUSDT", MINUTE, 0, 2**53)["close"].tolist() == before["close"].tolist()
 
 
-def run_updater(folder: Path, seconds: float) -> list[str]:
+def run_updater(folder: Path, seconds: float, options: str = "") -> list[str]:
     """What an updater over the database in `folder` says while its clock runs for `seconds`; an error ends the test."""
     (folder / "config.json").write_text(json.dumps({"worker": [{"topicId": 1}], "updater": {"historyDays": 1}}))
     clock, stop = ManualClock(), threading.Event()
@@ -64,7 +65,7 @@ def run_updater(folder: Path, seconds: float) -> list[str]:
         return stop.is_set()
 
     clock.wait = wait  # type: ignore[method-assign]
-    settings = Settings(database_url=f"sqlite:///{folder}/node.db", model_store=folder / "models")
+    settings = Settings(database_url=f"sqlite:///{options and 'file:'}{folder}/node.db{options}", model_store=folder / "models")
     sources = Sources([MemoryExchange(clock, clock.now_ms() - 10 * DAY_MS)], clock)
     with capture_logs() as logs:
         Updater(settings, ConfigFile(folder / "config.json"), sources, clock).run(stop)
@@ -83,6 +84,17 @@ def test_an_updater_that_cannot_write_says_so_and_goes_on(tmp_path: Path, engine
     said = run_updater(tmp_path, 60)
     assert said.count("the heartbeat cannot be written") > 10
     assert "loop failed, starting it again" in said
+
+
+def test_an_updater_whose_disk_can_only_be_read_says_so_and_goes_on(tmp_path: Path, engine: Engine) -> None:
+    store = CandleStore(engine)
+    store.upsert("ETHUSDT", MINUTE, candles(MINUTE, 0, 100))
+    Ledger(engine)
+    Heartbeats(engine)
+    said = run_updater(tmp_path, 60, "?mode=ro&uri=true")
+    assert said.count("the heartbeat cannot be written") > 10
+    assert "loop failed, starting it again" in said
+    assert store.count("ETHUSDT", MINUTE, 0, 2**53) == 100
 
 
 def test_a_damaged_page_of_the_database_is_an_error_and_never_a_candle(tmp_path: Path, engine: Engine) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.config import ConfigFile, load_config
-from node.database import open_database
+from node.database import Heartbeats, open_database
 from node.durations import Interval
 from node.errors import ConfigError, NodeError
 from node.health import StatusServer
@@ -70,22 +70,28 @@ def wait_for_status(port: int, wanted: int, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
-def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigterm_ends_it(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
+def environment_of(folder: Path, exchange_port: int) -> dict[str, str]:
+    """Of an updater with one topic and two days of history, over `folder`."""
+    config = folder / "config.json"
     config.write_text(json.dumps({"worker": [{"topicId": 1}], "updater": {"historyDays": 2, "maxEpochs": 1}}))
-    exchange_port, port, log = free_port(), free_port(), tmp_path / "log"
-    environment = {
+    return {
         "CONFIG_FILE": str(config),
-        "DATABASE_URL": f"sqlite:///{tmp_path}/node.db",
-        "MODEL_STORE": str(tmp_path / "models"),
+        "DATABASE_URL": f"sqlite:///{folder}/node.db",
+        "MODEL_STORE": str(folder / "models"),
         "EXCHANGE_URLS": f"http://127.0.0.1:{exchange_port}",
-        "UPDATER_PORT": str(port),
+        "UPDATER_PORT": str(free_port()),
         "LOG_FORMAT": "console",
     }
+
+
+@pytest.mark.timeout(180)
+def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigterm_ends_it(tmp_path: Path) -> None:
+    exchange_port, log = free_port(), tmp_path / "log"
+    environment = environment_of(tmp_path, exchange_port)
+    port = int(environment["UPDATER_PORT"])
     store = CandleStore(open_database(environment["DATABASE_URL"]))
     models = ModelStore(tmp_path / "models", SystemClock())
-    cell = load_config(config).topics("http://localhost")[0].cell
+    cell = load_config(tmp_path / "config.json").topics("http://localhost")[0].cell
     with process("simulator.exchange", "--port", str(exchange_port), "--days", "4", log=log):
         with process("updater", log=log, **environment) as first:
             wait_for_status(port, 503)
@@ -102,6 +108,41 @@ def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigt
             assert store.holes("ETHUSDT", Interval.MINUTE, *_last_day(store)) == []
             third.send_signal(signal.SIGTERM)
             assert third.wait(5) == 0
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_stopped_for_a_while_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    exchange_port, log = free_port(), tmp_path / "log"
+    environment = environment_of(tmp_path, exchange_port)
+    engine = open_database(environment["DATABASE_URL"])
+    store, beats = CandleStore(engine), Heartbeats(engine)
+
+    def beat_ms() -> int:
+        beat = beats.last("updater")
+        return beat.at_ms if beat else 0
+
+    def wait_for(what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not what():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+
+    with (
+        process("simulator.exchange", "--port", str(exchange_port), "--days", "4", log=log),
+        process("updater", log=log, **environment) as updater,
+    ):
+        wait_for(lambda: store.newest("ETHUSDT", Interval.MINUTE) is not None)
+        updater.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        before = beat_ms()
+        time.sleep(3)
+        assert beat_ms() == before
+        updater.send_signal(signal.SIGCONT)
+        wait_for(lambda: beat_ms() > before)
+        wait_for(lambda: store.holes("ETHUSDT", Interval.MINUTE, *_last_day(store)) == [])
+        updater.send_signal(signal.SIGTERM)
+        assert updater.wait(10) == 0
     assert "Traceback" not in log.read_text()
 
 

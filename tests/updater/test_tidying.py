@@ -1,4 +1,4 @@
-"""Answers are forgotten by age, but never while scores are made from them."""
+"""Candles and answers are forgotten by age, but never while anything is learned or scored from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from forecasting.ledger import Ledger, ServedAnswer
+from market.candle_store import CandleStore
 from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
-from node.durations import DAY_MS, Duration
+from node.durations import DAY_MS, HOUR_MS, Duration, Interval
 from node.topics import Cell, Target, Topic
+from tests.updater.stand_ins import candles
 from updater.tidying import TIDY_MS, Tidier
 
 NOW_MS = 1_750_032_000_000
@@ -23,9 +25,14 @@ LONG = Topic(2, Cell("BTC", Target.PRICE, Duration.parse("24h")), "birnn", "mse"
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def store(tmp_path: Path) -> CandleStore:
+    return CandleStore(open_database(f"sqlite:///{tmp_path}/node.db"))
+
+
+@pytest.fixture
+def ledger(store: CandleStore) -> Ledger:
     """With one answer a day, a hundred days back."""
-    ledger = Ledger(open_database(f"sqlite:///{tmp_path}/node.db"))
+    ledger = Ledger(store.engine)
     cell = SHORT.cell
     days = [ServedAnswer(1, cell, NOW_MS - day * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for day in range(1, 101)]
     ledger.record(days)
@@ -40,17 +47,48 @@ def oldest_day(ledger: Ledger) -> int:
     ("history_days", "topics", "kept_days"), [(90, [SHORT], 90), (2, [SHORT], 7), (2, [SHORT, LONG], 31), (730, [SHORT], 100)]
 )
 def test_as_much_is_kept_as_models_learn_from_or_scores_look_back_on(
-    ledger: Ledger, history_days: int, topics: list[Topic], kept_days: int
+    ledger: Ledger, store: CandleStore, history_days: int, topics: list[Topic], kept_days: int
 ) -> None:
-    tidier = Tidier(ledger, ManualClock(NOW_MS))
+    tidier = Tidier(ledger, store, ManualClock(NOW_MS))
     tidier.configure(UpdaterSection(history_days=history_days), tuple(topics))
     tidier.tidy_safely()
     assert oldest_day(ledger) == kept_days
 
 
-def test_it_is_done_once_an_hour(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("interval", "history_days", "keep_days", "topics", "kept_days"),
+    [
+        (Interval.DAY, 1, 365, [SHORT], 1440),  # as many bars as minutes of historyDays …
+        (Interval.DAY, 9, 365, [SHORT], 1460),  # … but at most four years of them
+        (Interval.HOUR, 1, 100, [SHORT], 100),
+        (Interval.HOUR, 3, 100, [SHORT], 180),
+        (Interval.HOUR, 1, 7, [SHORT, LONG], 60),
+        (Interval.MINUTE, 9, 7, [SHORT], 9),
+        (Interval.MINUTE, 1, 7, [SHORT, LONG], 31),
+    ],
+)
+def test_candles_are_kept_for_keep_days_and_for_what_is_made_from_them(
+    ledger: Ledger, store: CandleStore, interval: Interval, history_days: int, keep_days: int, topics: list[Topic], kept_days: int
+) -> None:
+    """Those of tokens that no topic reads any more age like the others."""
+    span = min(kept_days + 30, 2000) * DAY_MS
+    step = max(interval.ms, span // 3000 // interval.ms * interval.ms)
+    for symbol in ("BTCUSDT", "GONEUSDT"):
+        old = candles(interval, 0, span // step)
+        old["open_time"] = interval.floor(NOW_MS) - step * (len(old) - old.index)
+        store.upsert(symbol, interval, old)
+    tidier = Tidier(ledger, store, ManualClock(NOW_MS))
+    tidier.configure(UpdaterSection(history_days=history_days, keep_days=keep_days), tuple(topics))
+    tidier.tidy_safely()
+    for symbol in ("BTCUSDT", "GONEUSDT"):
+        oldest = store.next_after(symbol, interval, 0)
+        assert oldest is not None
+        assert kept_days * DAY_MS - 2 * step <= NOW_MS - oldest <= kept_days * DAY_MS + HOUR_MS
+
+
+def test_it_is_done_once_an_hour(ledger: Ledger, store: CandleStore) -> None:
     clock = ManualClock(NOW_MS)
-    tidier = Tidier(ledger, clock)
+    tidier = Tidier(ledger, store, clock)
     tidier.configure(UpdaterSection(history_days=90), (SHORT,))
     tidier.tidy_safely()
     tidier.configure(UpdaterSection(history_days=50), (SHORT,))
@@ -64,13 +102,13 @@ def test_it_is_done_once_an_hour(ledger: Ledger) -> None:
 def test_a_locked_database_is_left_for_later(ledger: Ledger, tmp_path: Path) -> None:
     impatient = open_database(f"sqlite:///{tmp_path}/node.db")
     event.listen(impatient, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=1"))
-    tidier = Tidier(Ledger(impatient), ManualClock(NOW_MS))
+    tidier = Tidier(Ledger(impatient), CandleStore(impatient), ManualClock(NOW_MS))
     tidier.configure(UpdaterSection(history_days=90), (SHORT,))
     locked = sqlite3.connect(tmp_path / "node.db")
     locked.execute("BEGIN IMMEDIATE")
     with capture_logs() as logs:
         tidier.tidy_safely()
-    assert [entry["event"] for entry in logs] == ["the ledger could not be tidied"]
+    assert [entry["event"] for entry in logs] == ["the database could not be tidied"]
     locked.close()
     assert oldest_day(ledger) == 100
     impatient.dispose()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -28,6 +30,7 @@ from updater.contest import Contest, Failed, Trained, hold
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 from updater.review import Finding, Reviewer
+from updater.room import TRAINING_NEEDS_BYTES
 from updater.trainer import RETRY_MS, REVIEW_MS, Trainer
 
 BARS = 2200
@@ -249,3 +252,23 @@ def test_a_version_that_cannot_be_written_fails_its_training_alone(tmp_path: Pat
     assert shop.due() == []
     shop.clock.advance(RETRY_MS / 1000)
     assert shop.due() == [1]
+
+
+def test_on_a_disk_that_is_nearly_full_trainings_wait_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, stop = Workshop(tmp_path, 1), threading.Event()
+    free = iter([TRAINING_NEEDS_BYTES - 1, TRAINING_NEEDS_BYTES])
+    looks: list[tuple[list[int], str]] = []
+
+    def usage(folder: Path) -> object:
+        looks.append((shop.due(), shop.board.of(shop.topics[0].cell).detail))
+        if folder == shop.settings.model_store:
+            raise FileNotFoundError(folder)  # before the first version is published
+        return SimpleNamespace(free=next(free))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    monkeypatch.setattr(shop.trainer, "train", lambda *_: stop.set())
+    with capture_logs() as logs:
+        shop.trainer.run(stop)
+    assert [due for due, _ in looks] == [[1]] * 4
+    assert "255 MB are free on the disk under the data folder; trainings wait for 256 MB" in looks[-1][1]
+    assert [entry["event"] for entry in logs] == ["trainings wait for room on the disk"]
