@@ -52,7 +52,7 @@ ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 PYTHONOPTIMIZE=2
 RUN ["python", "-c", "import inference.server, inference.service, inference.gateway, node.probe"]
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8000"]
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=2m CMD ["python", "-m", "node.probe", "8000"]
 CMD ["python", "-m", "inference"]
 
 FROM service AS worker
@@ -62,7 +62,7 @@ COPY cli ./cli
 RUN ["python", "-c", "import worker.service, cli.main, node.probe"]
 USER 10001:10001
 EXPOSE 8002
-HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8002"]
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=2m CMD ["python", "-m", "node.probe", "8002"]
 CMD ["python", "-m", "worker"]
 
 FROM service AS updater
@@ -75,7 +75,7 @@ COPY cli ./cli
 RUN ["python", "-c", "import updater.service, forecasting.training, cli.main, cli.models, node.probe"]
 USER 10001:10001
 EXPOSE 8001
-HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=30s CMD ["python", "-m", "node.probe", "8001"]
+HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=2m CMD ["python", "-m", "node.probe", "8001"]
 CMD ["python", "-m", "updater"]
 
 # --- the demo's exchange and chain -------------------------------------------------------------------------------------------
