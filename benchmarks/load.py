@@ -18,9 +18,10 @@ from rich.table import Table
 from benchmarks.serving import free_port, served
 from node.clock import SystemClock
 from node.logs import configure_logs
+from tests.held import Held
 from tests.inference.clients import Clients, Outcome
 from tests.inference.conftest import Node
-from tests.inference.load import Changes, Held
+from tests.inference.load import Changes
 
 CLIENTS = 64
 SWAPS = 100

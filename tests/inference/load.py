@@ -1,11 +1,9 @@
-"""A market and a trainer that never rest, and what a process holds meanwhile: shared by tests and the benchmark of load."""
+"""A market and a trainer that never rest: shared by tests and the benchmark of load."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 from forecasting.prediction import model_input
 from forecasting.signature import Signature
@@ -50,18 +48,3 @@ class Changes:
                 if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * STEP / 10):
                     return number
         return None
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a process holds of the machine."""
-
-    megabytes: float
-    descriptors: int
-    threads: int
-
-    @classmethod
-    def by(cls, pid: int) -> Held:
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        return cls(int(status["VmRSS"].split()[0]) / 1024, descriptors, int(status["Threads"]))
