@@ -21,9 +21,8 @@ from node.logs import configure_logs
 from tests.held import Held
 from tests.inference.clients import Clients
 from tests.inference.conftest import BTC_10M, Node
-from tests.inference.load import every_path
+from tests.inference.load import INTERVALS, NUMBER, every_path
 
-CLIENTS = 16
 WARM_UP = 5_000
 REQUESTS = 200_000
 SHARES = (0.1, 0.5, 1.0)
@@ -36,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="allora-bench-") as folder:
         node = Node(Path(folder), [3], SystemClock().now_ms())
         node.write_config([3], inference={"staleAfter": "60m"})
-        node.fill(BTC_10M)
+        node.fill(BTC_10M, intervals=INTERVALS)
         port = free_port()
         environment = {
             "CONFIG_FILE": str(node.config_path),
@@ -45,10 +44,10 @@ def main() -> None:
             "INFERENCE_PORT": str(port),
             "LOG_LEVEL": "error",
         }
-        with served([sys.executable, "-m", "inference"], port, environment, "/inference/BTC"):
+        with served([sys.executable, "-m", "inference"], port, environment, NUMBER):
             worker = worker_on(port)
             started = time.monotonic()
-            with Clients(port, every_path(CLIENTS)) as clients:
+            with Clients(port, every_path()) as clients:
                 clients.wait_for(WARM_UP)
                 held = [("warm", Held.by(worker))]
                 for share in SHARES:
@@ -57,16 +56,19 @@ def main() -> None:
             seconds = time.monotonic() - started
         node.engine.dispose()
 
-    table = Table(title=f"{REQUESTS:,} requests of {CLIENTS} clients")
+    table = Table(title=f"{REQUESTS:,} requests of {len(every_path())} clients")
     for name in ("requests", "MB", "threads", "descriptors"):
         table.add_column(name, justify="right")
     for when, now in held:
         table.add_row(when, f"{now.megabytes:.1f}", str(now.threads), str(now.descriptors))
     console.print(table)
     outcome = clients.outcome
-    console.print(f"{len(outcome.latencies) / seconds:,.0f} requests/s; refused {dict(outcome.refused)}, other {dict(outcome.failed)}")
+    console.print(
+        f"{len(outcome.latencies) / seconds:,.0f} requests/s; refused {dict(outcome.refused)}, other {dict(outcome.failed)}"
+    )
     grown = held[-1][1].megabytes - held[0][1].megabytes
-    console.print(f"goal: no more than {MOST_MEGABYTES:.0f} MB more at the end: {'reached' if grown <= MOST_MEGABYTES else 'missed'} ({grown:+.1f})")
+    verdict = "reached" if grown <= MOST_MEGABYTES else "missed"
+    console.print(f"goal: no more than {MOST_MEGABYTES:.0f} MB more at the end: {verdict} ({grown:+.1f})")
 
 
 if __name__ == "__main__":

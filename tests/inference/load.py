@@ -13,6 +13,33 @@ from tests.inference.conftest import BTC_10M, Node, candles_until, signature_of
 STEP = 0.01
 """How far the answers of two versions after each other lie apart, in deviations of the return."""
 
+INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
+"""Of a champion whose path can be asked for."""
+
+NUMBER = "/inference/BTC"
+EVERY_KIND = (
+    "/forecast/BTC?steps=4",
+    "/candles/BTC?bars={}",
+    "/topics",
+    "/models",
+    "/scores",
+    "/updater",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/openapi.json",
+    "/",
+    "/inference/NONE{}",
+    "/forecast/BTC?steps=none{}",
+    "/no/such/route/{}",
+)
+"""What may be asked, and what may not: for numbers that never come again, as a client may invent them."""
+
+
+def every_path() -> list[str]:
+    """Of clients that ask all of it, half of them for the number."""
+    return [*EVERY_KIND, *[NUMBER] * len(EVERY_KIND)]
+
 
 class Changes:
     """Champions and candles of topic 3 that come one after the other, and every answer that they can give."""
