@@ -127,9 +127,14 @@ class Clients:
             raise TimeoutError(f"the clients were not answered {ROUNDS} times within {READY_SECONDS} seconds")
         return self
 
+    @property
+    def answered(self) -> int:
+        """How many requests have been answered so far."""
+        return int(self._answered.value)
+
     def wait_for(self, answers: int) -> None:
         """Until so many requests have been answered."""
-        while self._answered.value < answers:
+        while self.answered < answers:
             if not self._process.is_alive():
                 raise RuntimeError("the clients have ended")
             time.sleep(0.02)
