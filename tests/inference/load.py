@@ -13,6 +13,10 @@ from tests.inference.conftest import BTC_10M, Node, candles_until, signature_of
 STEP = 0.01
 """How far the answers of two versions after each other lie apart, in deviations of the return."""
 
+CLOSE = STEP / 10_000
+"""How near an answer is to what its version must give, in the same: a graph reckons in single precision. Answers of hundreds of
+versions and candles lie so far apart that hardly any two are taken for each other."""
+
 INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
 """Of a champion whose path can be asked for."""
 
@@ -72,6 +76,6 @@ class Changes:
     def _version_of(self, value: float) -> int | None:
         for close, scale in self._possible:
             for number, answer in enumerate(self._answers):
-                if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * STEP / 10):
+                if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * CLOSE):
                     return number
         return None

@@ -37,7 +37,6 @@ def test_five_thousand_requests_of_every_kind_leave_nothing_behind_in_memory(ser
         before = Held.by(worker)
         clients.wait_for(WARM_UP + REQUESTS)
         after = Held.by(worker)
-    print(before, after, dict(clients.outcome.failed), dict(clients.outcome.refused), len(clients.outcome.answers))
     assert set(clients.outcome.failed) == {"400", "404"}
     assert not clients.outcome.refused
     assert server.children() == [worker]
