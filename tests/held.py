@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,8 +36,9 @@ def held_by_cycles(cycle: Callable[..., None], *arguments: object, cycles: int) 
     says how many instead.
     """
     count = int(os.environ.get("CYCLES", cycles))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(_repeat, cycle, arguments, count).result()
+    # Left without a goodbye: some libraries take the interpreter many seconds to tear down.
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        return process.apply(_repeat, (cycle, arguments, count))
 
 
 def _repeat(cycle: Callable[..., None], arguments: tuple[object, ...], count: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import updater.__main__
@@ -19,16 +20,16 @@ from tests.updater.test_process import free_port
 
 
 def update_once(settings: Settings) -> None:
-    """What `python -m updater` does until it is told to stop, which it is when it has filled the history."""
+    """What `python -m updater` does until it is told to stop, which it is when it has fetched candles."""
     stop = threading.Event()
     updater.__main__.stop_on_signals = lambda: stop  # type: ignore[attr-defined]
-    running = threading.Thread(target=stop_when_filled, args=(settings, stop))
-    running.start()
-    updater.__main__.run(settings, ConfigFile(settings.config_file))
-    running.join()
+    with ThreadPoolExecutor(1) as aside:
+        stopped = aside.submit(stop_when_fetched, settings, stop)
+        updater.__main__.run(settings, ConfigFile(settings.config_file))
+        stopped.result()
 
 
-def stop_when_filled(settings: Settings, stop: threading.Event) -> None:
+def stop_when_fetched(settings: Settings, stop: threading.Event) -> None:
     address = f"http://{settings.status_host}:{settings.updater_port}/metrics"
     deadline = time.monotonic() + 30
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_httpserver import HTTPServer
@@ -21,19 +21,23 @@ WARM_UP = 2
 
 
 def work_once(settings: Settings) -> None:
-    """What `python -m worker` does until it is told to stop, which it is once it has submitted."""
+    """What `python -m worker` does until it is told to stop, which it is once a window has ended in one way or another."""
     worker = Worker(settings, ConfigFile(settings.config_file), SOON)
 
-    def stop() -> None:
-        wait_until(
-            lambda: worker.registry.get_sample_value("allora_worker_submissions_total", {"topic": "1", "outcome": "accepted"})
-        )
-        os.kill(os.getpid(), signal.SIGTERM)
+    def windows() -> float:
+        samples = [sample for metric in worker.registry.collect() for sample in metric.samples]
+        return sum(sample.value for sample in samples if sample.name == "allora_worker_submissions_total")
 
-    stopping = threading.Thread(target=stop)
-    stopping.start()
-    worker.run()
-    stopping.join()
+    def stop() -> None:
+        try:
+            wait_until(windows)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as aside:
+        stopped = aside.submit(stop)
+        worker.run()
+        stopped.result()
 
 
 def test_a_worker_that_is_stopped_gives_back_every_thread_and_descriptor(
