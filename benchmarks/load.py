@@ -1,5 +1,7 @@
 """Inference under 64 clients while champions swap a hundred times and candles arrive, beside the same clients in quiet.
 
+At least a thousand requests fall to every swap, and none is made before the one before it is being served.
+
 The yardstick is the same server under the same clients in the same run, with nothing changing beneath it: half of it is measured
 before and half after. Not one request may fail, and every answer must be that of a version and a candle that existed.
 """
@@ -9,41 +11,48 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving import free_port, served
+from benchmarks.serving import ask_once, free_port, served
 from node.clock import SystemClock
 from node.logs import configure_logs
+from tests.held import Held
 from tests.inference.clients import Clients, Outcome
 from tests.inference.conftest import Node
-from tests.inference.load import Changes, Held
+from tests.inference.load import NUMBER, Changes
 
 CLIENTS = 64
 SWAPS = 100
 CANDLE_EVERY = 5
-PAUSE_SECONDS = 0.2
-QUIET_SECONDS = 15.0
-PATH = "/inference/BTC"
+REQUESTS = 100_000
+LOOK_SECONDS = 0.05
 
 
 def quiet(port: int) -> Outcome:
-    with Clients(port, [PATH] * CLIENTS) as clients:
-        time.sleep(QUIET_SECONDS)
+    with Clients(port, [NUMBER] * CLIENTS) as clients:
+        clients.wait_for(REQUESTS // 2)
     return clients.outcome
 
 
 def changing(port: int, changes: Changes) -> Outcome:
-    with Clients(port, [PATH] * CLIENTS) as clients:
+    with Clients(port, [NUMBER] * CLIENTS) as clients:
         for number in range(SWAPS):
-            changes.swap()
+            changes.swap()  # after that of `main`, whose version is number 0
             if number % CANDLE_EVERY == 0:
                 changes.candle()
-            time.sleep(PAUSE_SECONDS)
+            while number + 1 not in changes.versions_of(Counter([read_number(port)])):
+                time.sleep(LOOK_SECONDS)
+            clients.wait_for((number + 1) * REQUESTS // SWAPS)
     return clients.outcome
+
+
+def read_number(port: int) -> str:
+    return ask_once(port, NUMBER).rpartition(b"\r\n")[2].decode()
 
 
 def both(first: Outcome, second: Outcome) -> Outcome:
@@ -88,7 +97,7 @@ def main() -> None:
             "INFERENCE_PORT": str(port),
             "LOG_LEVEL": "error",
         }
-        with served([sys.executable, "-m", "inference"], port, environment, PATH):
+        with served([sys.executable, "-m", "inference"], port, environment, NUMBER):
             worker = worker_on(port)
             before = quiet(port)
             held = [Held.by(worker)]

@@ -31,6 +31,8 @@ LARGE_FILES: Final = "/dashboard/plotly-"
 LONGEST_LARGE_FILE_SECONDS: Final = 60.0
 """More than a megabyte that does not fit: a phone needs a while for it. It may keep two threads waiting, but never all of them."""
 LARGE_FILES_AT_ONCE: Final = 2
+LONGEST_ROUND_SECONDS: Final = 1.0
+"""Of the main thread, which waits no longer for something to do. What is beyond this, the process stood still, threads and all."""
 LONGEST_WAIT_SECONDS: Final = 1.0
 NEVER_TURNED_AWAY: Final = ("/inference/", "/health/", "/metrics")
 
@@ -43,6 +45,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         self._deadlines: dict[TConn, float] = {}
         self._waits: dict[TConn, float] = {}
         self._closing: ThreadPoolExecutor | None = None
+        self._looked = time.monotonic()
         self._large_files = threading.BoundedSemaphore(LARGE_FILES_AT_ONCE)
 
     def init_process(self) -> None:
@@ -99,7 +102,14 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         """Called about once a second: cut off what takes too long, here also in the middle of a request."""
         super().murder_pending()
         now = time.monotonic()
-        for conn in [conn for conn, deadline in list(self._deadlines.items()) if deadline <= now]:
+        stood_still = max(0.0, now - self._looked - LONGEST_ROUND_SECONDS)
+        self._looked = now
+        for conn, deadline in list(self._deadlines.items()):
+            # While this process stood still, no client was slow; yet none gains more than what every request has.
+            due = max(deadline, min(deadline + stood_still, now + LONGEST_REQUEST_SECONDS))
+            if due > now:
+                self._deadlines[conn] = due
+                continue
             self._deadlines.pop(conn, None)
             # Ends the thread's read or write; the thread then goes on to the next request.
             with suppress(OSError):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 from flask import Flask
+from sqlalchemy import Engine
 
 from forecasting.ledger import Ledger
 from inference.application import create_app
@@ -32,8 +36,9 @@ class InferenceService:
         self._models = ModelStore(settings.model_store, self._clock)
         self._metrics = InferenceMetrics()
         self._scores = ScoreBoard()
+        self._engines: list[Engine] = []
         self._keeper = LedgerKeeper(
-            open_ledger=lambda: Ledger(open_database(settings.database_url)),
+            open_ledger=self._open_ledger,
             board=self._board,
             scores=self._scores,
             clock=self._clock,
@@ -67,10 +72,27 @@ class InferenceService:
         )
 
     def stop(self) -> None:
-        """Stop the watcher, then what keeps its answers."""
+        """Stop the watcher, then what keeps its answers, and give the database back."""
         self._watcher.stop()
         self._keeper.stop()
+        for engine in self._engines:
+            engine.dispose()
 
     def _open_data(self) -> MarketData:
+        with self._database() as engine:
+            return MarketData(CandleStore(engine), Heartbeats(engine), Ledger(engine))
+
+    def _open_ledger(self) -> Ledger:
+        with self._database() as engine:
+            return Ledger(engine)
+
+    @contextmanager
+    def _database(self) -> Iterator[Engine]:
+        """Kept open until `stop`. What could not be set up is tried again for as long as it takes, so it gives back what it had."""
         engine = open_database(self._settings.database_url)
-        return MarketData(CandleStore(engine), Heartbeats(engine), Ledger(engine))
+        try:
+            yield engine
+        except BaseException:
+            engine.dispose()
+            raise
+        self._engines.append(engine)

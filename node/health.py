@@ -51,6 +51,7 @@ class StatusServer:
 
     def stop(self) -> None:
         self._server.shutdown()
+        self._thread.join()
         self._server.server_close()
 
 

@@ -28,6 +28,7 @@ def run(settings: Settings, config: ConfigFile) -> None:
     status.start()
     updater.run(stop)
     status.stop()
+    updater.close()
     sources.close()
 
 

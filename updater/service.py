@@ -49,7 +49,7 @@ class Updater:
         self._config = config
         self._clock = clock
         self.metrics = UpdaterMetrics()
-        engine = open_database(settings.database_url)
+        self._engine = engine = open_database(settings.database_url)
         self._candles = CandleStore(engine)
         self._board = ProgressBoard(Heartbeats(engine), clock)
         self._keeper = CandleKeeper(self._candles, sources, clock, self._board, self.metrics)
@@ -104,6 +104,10 @@ class Updater:
             thread.join(timeout=3)
         self._board.beat_safely("stopped")
         log.info("updater stopped")
+
+    def close(self) -> None:
+        """Give the database back, once nobody asks for health or metrics any more."""
+        self._engine.dispose()
 
     def _loop(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:
         def run_again_after_a_fault() -> None:

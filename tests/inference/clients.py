@@ -27,11 +27,12 @@ class Outcome:
 
 
 class Connection:
-    """One client: asks, reads, asks again."""
+    """One client: asks, reads, asks again. `{}` in its path becomes another number each time."""
 
     def __init__(self, port: int, path: str) -> None:
         self._port = port
         self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        self._questions = 0
         self.socket = self._connected()
 
     def _connected(self) -> socket.socket:
@@ -44,8 +45,10 @@ class Connection:
         self.socket = self._connected()
 
     def ask(self) -> None:
+        self._questions += 1
+        request = self._request.replace(b"{}", b"%d" % self._questions)
         self.asked = time.perf_counter()
-        self.socket.sendall(self._request)
+        self.socket.sendall(request)
 
     def read(self, outcome: Outcome) -> bool:
         """Take an answer into `outcome`; whether the connection stays open."""
@@ -71,10 +74,10 @@ class Connection:
                 return (head.decode(), body.decode()) if found and len(body) >= length else ("", "")
 
 
-def ask_until(ready: Any, stop: Any, result: Any, port: int, paths: list[str]) -> None:
+def ask_until(ready: Any, stop: Any, result: Any, answered: Any, port: int, paths: list[str]) -> None:
     """A client a path, each asking as soon as it has been answered, until `stop` is set; puts an Outcome into `result`.
 
-    `ready` is set once there have been ROUNDS answers a client.
+    `ready` is set once there have been ROUNDS answers a client; `answered` is how many there have been of all.
     """
     outcome = Outcome()
     with selectors.DefaultSelector() as selector:
@@ -85,6 +88,7 @@ def ask_until(ready: Any, stop: Any, result: Any, port: int, paths: list[str]) -
         while not stop.is_set():
             if len(outcome.latencies) >= ROUNDS * len(paths):
                 ready.set()
+            answered.value = len(outcome.latencies)
             for key, _ in selector.select(timeout=0.1):
                 client = key.data
                 try:
@@ -111,7 +115,8 @@ class Clients:
     def __init__(self, port: int, paths: list[str]) -> None:
         context = multiprocessing.get_context("spawn")
         self._ready, self._stop, self._result = context.Event(), context.Event(), context.SimpleQueue()
-        arguments = (self._ready, self._stop, self._result, port, paths)
+        self._answered = context.Value("L", 0, lock=False)
+        arguments = (self._ready, self._stop, self._result, self._answered, port, paths)
         self._process = context.Process(target=ask_until, args=arguments, daemon=True)
         self.outcome = Outcome()
 
@@ -121,6 +126,18 @@ class Clients:
             self._process.kill()
             raise TimeoutError(f"the clients were not answered {ROUNDS} times within {READY_SECONDS} seconds")
         return self
+
+    @property
+    def answered(self) -> int:
+        """How many requests have been answered so far."""
+        return int(self._answered.value)
+
+    def wait_for(self, answers: int) -> None:
+        """Until so many requests have been answered."""
+        while self.answered < answers:
+            if not self._process.is_alive():
+                raise RuntimeError("the clients have ended")
+            time.sleep(0.02)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()

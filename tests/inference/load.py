@@ -1,11 +1,9 @@
-"""A market and a trainer that never rest, and what a process holds meanwhile: shared by tests and the benchmark of load."""
+"""A market and a trainer that never rest: shared by tests and the benchmark of load."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 from forecasting.prediction import model_input
 from forecasting.signature import Signature
@@ -14,6 +12,37 @@ from tests.inference.conftest import BTC_10M, Node, candles_until, signature_of
 
 STEP = 0.01
 """How far the answers of two versions after each other lie apart, in deviations of the return."""
+
+CLOSE = STEP / 10_000
+"""How near an answer is to what its version must give, in the same: a graph reckons in single precision. Answers of hundreds of
+versions and candles lie so far apart that hardly any two are taken for each other."""
+
+INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
+"""Of a champion whose path can be asked for."""
+
+NUMBER = "/inference/BTC"
+EVERY_KIND = (
+    "/forecast/BTC?steps=4",
+    "/candles/BTC?bars={}",
+    "/topics",
+    "/models",
+    "/scores",
+    "/updater",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/openapi.json",
+    "/",
+    "/inference/NONE{}",
+    "/forecast/BTC?steps=none{}",
+    "/no/such/route/{}",
+)
+"""What may be asked, and what may not: for numbers that never come again, as a client may invent them."""
+
+
+def every_path() -> list[str]:
+    """Of clients that ask all of it, half of them for the number."""
+    return [*EVERY_KIND, *[NUMBER] * len(EVERY_KIND)]
 
 
 class Changes:
@@ -47,21 +76,6 @@ class Changes:
     def _version_of(self, value: float) -> int | None:
         for close, scale in self._possible:
             for number, answer in enumerate(self._answers):
-                if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * STEP / 10):
+                if math.isclose(value, close * math.exp(scale * answer), rel_tol=scale * CLOSE):
                     return number
         return None
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a process holds of the machine."""
-
-    megabytes: float
-    descriptors: int
-    threads: int
-
-    @classmethod
-    def by(cls, pid: int) -> Held:
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        return cls(int(status["VmRSS"].split()[0]) / 1024, descriptors, int(status["Threads"]))

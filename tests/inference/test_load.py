@@ -10,9 +10,10 @@ import pytest
 
 from inference.server import THREADS
 from node.clock import SystemClock
+from tests.held import Held
 from tests.inference.clients import Clients
 from tests.inference.conftest import Node
-from tests.inference.load import Changes, Held
+from tests.inference.load import Changes
 from tests.inference.test_server import Server, serve
 
 CLIENTS = 64

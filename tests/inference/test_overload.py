@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +18,12 @@ from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from inference import http_worker
-from inference.http_worker import LONGEST_WAIT_SECONDS, HttpWorker
+from inference.http_worker import LONGEST_REQUEST_SECONDS, LONGEST_ROUND_SECONDS, LONGEST_WAIT_SECONDS, HttpWorker
+from tests.inference.clients import Clients
+from tests.inference.test_server import Server, make_node, serve
+
+EVERYTHING_ELSE = ["/candles/BTC"] * 84
+NEVER_TURNED_AWAY = ["/inference/BTC"] * 10 + ["/health/live", "/health/ready", "/metrics"] * 2
 
 
 class Overloaded:
@@ -82,3 +91,53 @@ def test_nothing_is_remembered_of_a_connection_that_has_been_answered(overloaded
         overloaded.ask("/topics", TConn(Config(), here, ("127.0.0.1", 1), ("127.0.0.1", 2)), 0.0)
     assert not overloaded.worker._waits
     assert not overloaded.worker._deadlines
+
+
+@pytest.mark.parametrize(
+    ("stood_still", "reading", "stays"), [(0.0, 1.9, True), (0.0, 2.1, False), (2.1, 0.1, True), (2.1, 2.1, False)]
+)
+def test_a_client_is_not_cut_off_for_the_time_in_which_this_process_stood_still(
+    overloaded: Overloaded, stood_still: float, reading: float, stays: bool
+) -> None:
+    assert LONGEST_REQUEST_SECONDS == 2.0
+    here, there = socket.socketpair()
+    with here, there:
+        worker = overloaded.worker
+        worker.murder_pending()
+        worker._deadlines[TConn(Config(), here, ("127.0.0.1", 1), ("127.0.0.1", 2))] = overloaded.now + LONGEST_REQUEST_SECONDS
+        there.settimeout(0)
+        for step in (stood_still + LONGEST_ROUND_SECONDS, *[0.1] * round(10 * (reading - LONGEST_ROUND_SECONDS))):
+            overloaded.now += step
+            worker.murder_pending()
+        try:
+            assert there.recv(1) == b""
+            assert not stays
+        except BlockingIOError:
+            assert stays
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    for node in make_node(tmp_path):
+        yield from serve(node)
+
+
+def test_after_a_standstill_some_are_told_to_come_back_but_nobody_who_asks_for_numbers_and_nobody_is_cut_off(
+    server: Server,
+) -> None:
+    (worker,) = server.children()
+    with Clients(server.port, EVERYTHING_ELSE) as others, Clients(server.port, NEVER_TURNED_AWAY) as never:
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            time.sleep(LONGEST_REQUEST_SECONDS + 0.5)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        # Every client has its answer to what it asked before or meanwhile.
+        others.wait_for(others.answered + 2 * len(EVERYTHING_ELSE))
+        never.wait_for(never.answered + 2 * len(NEVER_TURNED_AWAY))
+    assert set(others.outcome.refused) == {"busy"}
+    assert not others.outcome.failed
+    assert not never.outcome.refused
+    assert not never.outcome.failed
+    assert server.get("/candles/BTC")[0] == 200
+    assert server.children() == [worker]
