@@ -20,7 +20,7 @@ MARKS: Final = {
 
 
 def check(
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that each check may take; they run at the same time.")] = 10.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that each check may take; they run at the same time.")] = 20.0,
     strict: Annotated[
         bool, typer.Option("--strict", help="What is not there yet counts as a failure: for a node that should run.")
     ] = False,
