@@ -90,13 +90,7 @@ def main() -> None:
         changes.candle()
         changes.swap()
         port = free_port()
-        environment = {
-            "CONFIG_FILE": str(node.config_path),
-            "DATABASE_URL": node.database_url,
-            "MODEL_STORE": str(node.models.root),
-            "INFERENCE_PORT": str(port),
-            "LOG_LEVEL": "error",
-        }
+        environment = node.environment(port) | {"LOG_LEVEL": "error"}
         with served([sys.executable, "-m", "inference"], port, environment, NUMBER):
             worker = worker_on(port)
             before = quiet(port)

@@ -37,13 +37,7 @@ def main() -> None:
         node.write_config([3], inference={"staleAfter": "60m"})
         node.fill(BTC_10M, intervals=INTERVALS)
         port = free_port()
-        environment = {
-            "CONFIG_FILE": str(node.config_path),
-            "DATABASE_URL": node.database_url,
-            "MODEL_STORE": str(node.models.root),
-            "INFERENCE_PORT": str(port),
-            "LOG_LEVEL": "error",
-        }
+        environment = node.environment(port) | {"LOG_LEVEL": "error"}
         with served([sys.executable, "-m", "inference"], port, environment, NUMBER):
             worker = worker_on(port)
             started = time.monotonic()

@@ -118,6 +118,15 @@ class Node:
         aside.write_text(json.dumps(content))
         aside.replace(self.config_path)
 
+    def environment(self, port: int) -> dict[str, str]:
+        """Of an inference process over this node's disk."""
+        return {
+            "CONFIG_FILE": str(self.config_path),
+            "DATABASE_URL": self.database_url,
+            "MODEL_STORE": str(self.models.root),
+            "INFERENCE_PORT": str(port),
+        }
+
     def store_candles(self, cell: Cell, last_close: float = LAST_CLOSE) -> None:
         """Everything `cell` needs, up to now."""
         for interval in {cell.interval, Interval.MINUTE}:

@@ -42,16 +42,10 @@ class Server:
 
     def __init__(self, node: Node, **environment: str) -> None:
         self.port = free_port()
-        settings = {
-            "CONFIG_FILE": str(node.config_path),
-            "DATABASE_URL": node.database_url,
-            "MODEL_STORE": str(node.models.root),
-            "INFERENCE_PORT": str(self.port),
-        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "inference"],
             cwd=ROOT,
-            env=os.environ | settings | environment,
+            env=os.environ | node.environment(self.port) | environment,
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,22 +20,9 @@ from simulator.chain.server import SimulatedChain
 from simulator.chain.state import ChainState
 from simulator.chain.topics import numbered
 from simulator.chain.web import WINDOW_OPENED, matches
-from tests.worker.conftest import RunningChain
+from tests.worker.conftest import RunningChain, run_chain
 
-
-@pytest.fixture
-def run_chain() -> Iterator[Callable[..., RunningChain]]:
-    running: list[RunningChain] = []
-
-    def run(*numbers: int, **options: Any) -> RunningChain:
-        chain = RunningChain(numbers, **options)
-        chain.start()
-        running.append(chain)
-        return chain
-
-    yield run
-    for chain in running:
-        chain.stop()
+__all__ = ["run_chain"]
 
 
 def test_the_packages_own_worker_registers_and_submits_on_it() -> None:
