@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=ROOMS):
     for library in LIBRARIES:
         importlib.import_module(library)
     from tests.fuzz.mutation import mutated
-    from tests.fuzz.targets import TARGETS
+    from tests.fuzz.targets import target_of
 
 
 def mutator(data: bytes, largest: int, seed: int) -> bytes:
@@ -36,7 +36,7 @@ def main() -> None:
     name, folder, *options = sys.argv[1:]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     warnings.simplefilter("error")
-    with TARGETS[name].prepare(Path(folder)) as check:
+    with target_of(name).prepare(Path(folder)) as check:
 
         def run(data: bytes) -> None:
             check(data)

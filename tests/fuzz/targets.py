@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from tests.fuzz import archive, exchanges, settings, stored
 from tests.fuzz.target import Target
 
@@ -16,3 +18,10 @@ TARGETS: dict[str, Target] = {
     "pointer": stored.POINTERS,
     "config": settings.CONFIG,
 }
+
+
+def target_of(name: str) -> Target:
+    """One of TARGETS, or what stands as MODULE:NAME elsewhere."""
+    module, _, attribute = name.partition(":")
+    found: Target = getattr(import_module(module), attribute) if attribute else TARGETS[name]
+    return found
