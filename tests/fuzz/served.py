@@ -75,19 +75,18 @@ def ask(port: int, request: bytes, random: Random) -> bytes | None:
     """
     here = (f"127.0.{random.randrange(1, 250)}.{random.randrange(1, 250)}", 0)
     received = bytearray()
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=SECONDS, source_address=here) as client,
-        suppress(ConnectionError),
-    ):
-        client.sendall(request)
-        if random.random() < HANG_UP:
-            return b""
-        client.shutdown(socket.SHUT_WR)
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS, source_address=here) as client:
         try:
+            client.sendall(request)
+            if random.random() < HANG_UP:
+                return b""
+            client.shutdown(socket.SHUT_WR)
             while (part := client.recv(65_536)) and len(received) < LARGEST_ANSWER:
                 received += part
         except TimeoutError:
             return None
+        except OSError:
+            pass  # it was hung up on before it had said everything
     return bytes(received)
 
 

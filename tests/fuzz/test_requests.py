@@ -22,6 +22,7 @@ def test_two_thousand_requests_of_any_kind_are_answered_or_refused_and_leave_not
     assert report.seen.statuses.total() > 0.9 * REQUESTS
     assert {"200", "304", "400", "404", "405", "503"} <= report.seen.statuses.keys()
     assert report.seen.statuses["200"] > 0.1 * REQUESTS
+    assert report.seen.statuses["none"] < 0.2 * REQUESTS
 
 
 @pytest.mark.parametrize(
