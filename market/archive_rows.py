@@ -28,6 +28,9 @@ _MICROSECONDS: Final = 10**14
 
 _OPEN_TIME, _CLOSE_TIME = 0, 6
 
+_BOUNDED_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Ways of packing of which Python unpacks no more than it is asked for."""
+
 
 def read_rows(body: bytes, name: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
     """The sound candles of the zip `body`, all of which must open in start_ms <= t < end_ms; see `exchange.bad_rows`."""
@@ -42,7 +45,8 @@ def read_rows(body: bytes, name: str, interval: Interval, start_ms: int, end_ms:
 
 
 def _milliseconds(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.where(times >= _MICROSECONDS, times // 1000, times)
+    with np.errstate(invalid="ignore"):  # an infinite time stays one that is of no day
+        return np.where(times >= _MICROSECONDS, times // 1000, times)
 
 
 def _unzip(body: bytes, name: str) -> bytes:
@@ -51,10 +55,13 @@ def _unzip(body: bytes, name: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             if archive.namelist() != [f"{name}.csv"]:
                 raise BadMarketDataError(f"the archive's {name} does not hold its one CSV file")
+            # With other methods the library unpacks all that it has been given at once, however much that becomes.
+            if archive.getinfo(f"{name}.csv").compress_type not in _BOUNDED_METHODS:
+                raise BadMarketDataError(f"the archive's {name} is compressed in a way that no file of the archive is")
             with archive.open(f"{name}.csv") as member:
                 content = member.read(LARGEST_CSV + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise BadMarketDataError(f"the archive's {name} cannot be unpacked: {error}") from None
+        raise BadMarketDataError(f"the archive's {name} cannot be unpacked: {str(error)[:200]}") from None
     if len(content) > LARGEST_CSV:
         raise BadMarketDataError(f"the archive's {name} is longer than {LARGEST_CSV} bytes unpacked")
     return content

@@ -79,7 +79,8 @@ class Kraken(Exchange):
         """What stands under `result`; the fitting error for what stands under `error`."""
         if not isinstance(content, dict):
             raise BadMarketDataError("kraken's answer is not an object")
-        errors = "; ".join(map(str, content.get("error") or []))[:200]
+        said = content.get("error") or []
+        errors = "; ".join(map(str, said if isinstance(said, list) else [said]))[:200]
         if "Unknown asset" in errors or "Invalid asset" in errors:
             raise UnknownSymbolError(f"kraken has no pair for {symbol}", hint="Check the topic's Token in config.json.")
         if "Rate limit" in errors or "Too many requests" in errors or "Throttled" in errors:

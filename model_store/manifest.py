@@ -21,6 +21,11 @@ MANIFEST: Final = "manifest.json"
 LARGEST: Final[dict[str, int]] = {GRAPH: 64 << 20, WEIGHTS: 256 << 20, MANIFEST: 16 << 20}
 """Bytes above which a file is not even read."""
 
+LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: what is later can neither be written as a date nor told to anyone."""
+
+LARGEST_SCORE: Final = 2**63
+
 VERSION_PATTERN: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}"
 DIGEST_PATTERN: Final = r"[0-9a-f]{64}"
 
@@ -39,6 +44,8 @@ def _plain(value: object) -> object:
 def _readable_score(value: object) -> object:
     """JSON has no word for a score that is not a number, such as a correlation of constants; null says it."""
     plain = _plain(value)
+    if isinstance(plain, int) and abs(plain) > LARGEST_SCORE:
+        raise ValueError("a score of so many digits is none")
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
@@ -46,6 +53,7 @@ def _read_horizon(value: object) -> object:
     return Duration.parse(value) if isinstance(value, str) else value
 
 
+Milliseconds = Annotated[int, Field(ge=0, le=LATEST_MS)]
 Number = Annotated[Finite, BeforeValidator(_plain)]
 Rows = Annotated[tuple[tuple[Finite, ...], ...], BeforeValidator(_plain), Field(min_length=1, max_length=10_000)]
 Horizon = Annotated[Duration, BeforeValidator(_read_horizon), PlainSerializer(str, return_type=str)]
@@ -92,11 +100,11 @@ class Draft(_Part):
     """What whoever trained a model knows of it; the store adds the rest when it publishes."""
 
     signature: dict[str, Any] = Field(description="What the graph reads: cell, interval, window, feature names.")
-    data_start_ms: int = Field(description="Open time of the first candle it was made from.")
-    data_end_ms: int = Field(description="Open time of the last candle it was made from.")
+    data_start_ms: Milliseconds = Field(description="Open time of the first candle it was made from.")
+    data_end_ms: Milliseconds = Field(description="Open time of the last candle it was made from.")
     data_sha256: Digest = Field(description="Digest of those candles.")
-    test_start_ms: int | None = Field(None, description="Open time of the first candle it was judged on.")
-    test_end_ms: int | None = Field(None, description="Open time of the last candle it was judged on.")
+    test_start_ms: Milliseconds | None = Field(None, description="Open time of the first candle it was judged on.")
+    test_end_ms: Milliseconds | None = Field(None, description="Open time of the last candle it was judged on.")
     seed: int
     seconds: Finite | None = Field(None, description="How long the training took.")
     shrinkage: Finite | None = Field(None, description="How far it trusts itself: 0 is the baseline, 1 the bare network.")
@@ -122,5 +130,5 @@ class Manifest(Draft):
 
     version: VersionName
     cell: CellName
-    created_ms: int
+    created_ms: Milliseconds
     files: dict[str, Digest] = Field(max_length=2)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_store.durable import read_file, replace_file
 from model_store.layout import POINTER
-from model_store.manifest import Digest, Reason, VersionName
+from model_store.manifest import Digest, Milliseconds, Reason, VersionName
 from node.errors import CorruptVersionError, ModelStoreError
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Pointer(BaseModel):
 
     champion: Entry
     reason: Reason
-    promoted_ms: int
+    promoted_ms: Milliseconds
     former: tuple[Entry, ...] = Field((), max_length=LONGEST_MEMORY, description="Newest first.")
 
     def entry(self, version: str) -> Entry | None:

@@ -15,7 +15,7 @@ from model_store.durable import read_file
 from model_store.manifest import GRAPH, LARGEST, MANIFEST, WEIGHTS, Manifest, Sample
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError
-from node.topics import Cell
+from node.topics import TOKEN_PATTERN, Cell
 
 TOLERANCE: Final = 1e-5
 """Largest difference between a sample's answer and the graph's."""
@@ -112,6 +112,9 @@ def check_signature(cell: Cell, manifest: Manifest) -> None:
     features, window = said.get("features"), said.get("window")
     if not isinstance(features, list | tuple) or not features or not isinstance(window, int) or window < 1:
         raise CorruptVersionError(f"the signature of {cell} lacks its window or its features")
+    leader = said.get("leader")
+    if leader is not None and not (isinstance(leader, str) and TOKEN_PATTERN.fullmatch(leader)):
+        raise CorruptVersionError(f"the signature of {cell} has a leader that is no token")
     for number, sample in enumerate(manifest.samples):
         if len(sample.window) != window or any(len(row) != len(features) for row in sample.window):
             raise CorruptVersionError(f"sample {number} is not a window of {window} bars with {len(features)} features")

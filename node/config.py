@@ -71,7 +71,9 @@ class Wallet(_Section):
     submit_tx: bool = Field(False, description="false: everything but the broadcast, and the log says what would be sent.")
     fee_tier: Literal["eco", "standard", "priority"] = Field("standard", description="How much to offer for inclusion.")
     max_fees: int | None = Field(None, ge=1, description="Most that one transaction may cost, in uallo.")
-    gas_prices: float | None = Field(None, gt=0, description="Price of gas in uallo. Default: the fee market's.")
+    gas_prices: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Price of gas in uallo. Default: the fee market's."
+    )
     max_retries: int | None = Field(
         None, ge=0, description="How often a window's transaction is sent again. Default: as often as the window leaves time."
     )
@@ -263,7 +265,8 @@ def parse_config(text: str, name: str = "config.json", overrides: Mapping[str, A
     """Check the text of a config file with `overrides` laid over it; `name` is what errors call it."""
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        json.dumps(content, ensure_ascii=False).encode()  # an escape may stand for half of a character
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits is a ValueError
         place = f" at line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError(f"{name} is not JSON{place}", hint="Look for a missing comma, quote or bracket there.") from None
     if not isinstance(content, dict):

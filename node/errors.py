@@ -52,6 +52,8 @@ class NodeError(Exception):
     code: ClassVar[str] = "node_error"
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        # What an exchange says may hold half of a character, which no file, socket or database takes.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.hint = hint

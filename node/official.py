@@ -121,7 +121,7 @@ class Normaliser:
         single_rpc = wallet.pop("nodeRpc", None)
         if single_rpc and not rpcs:
             rpcs = [single_rpc]
-        if not rpcs or "websockets" in wallet:
+        if not isinstance(rpcs, list) or not rpcs or "websockets" in wallet:
             return
         if wallet.get("nodeGrpcs"):
             wallet["websockets"] = [_websocket(rpc) for rpc in rpcs if isinstance(rpc, str)]
@@ -154,11 +154,16 @@ class Normaliser:
 
     def _drop_retired(self, file: dict[str, Any]) -> None:
         retired = RETIRED.get(str(file.get("network", "testnet")), frozenset())
-        kept = [entry for entry in file["worker"] if not (isinstance(entry, dict) and entry.get("topicId") in retired)]
+        kept = [entry for entry in file["worker"] if not (isinstance(entry, dict) and _is_among(entry.get("topicId"), retired))]
         if kept and len(kept) < len(file["worker"]):
             numbers = [str(entry["topicId"]) for entry in file["worker"] if entry not in kept]
             self.notes.append(f"the network has retired topic {', '.join(numbers)}: left out, the others run")
             file["worker"] = kept
+
+
+def _is_among(number: object, numbers: frozenset[int]) -> bool:
+    """Whether it is one of them; a list or an object, which could not even be looked up, is refused later with its place."""
+    return isinstance(number, int) and number in numbers
 
 
 def _websocket(rpc: str) -> str:
