@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
 
 MADE_BY_RUNNING = {
+    "build/fuzz/",
     "build/sbom.json",
     "data/",
     "models/",

@@ -24,7 +24,7 @@ from schemathesis import GenerationMode
 
 from inference.server import THREADS
 from tests.fuzz.spoken import said
-from tests.inference.load import Held
+from tests.held import Held
 from tests.inference.test_load import FILES_OF_SQLITE, held_at_rest
 from tests.inference.test_server import Server, make_node, serve
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz.served import Holding, Report, Seen, flood
 from tests.fuzz.spoken import said
-from tests.inference.load import Held
+from tests.held import Held
 
 REQUESTS = 2_000
 
