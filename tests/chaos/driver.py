@@ -49,9 +49,9 @@ GONE_SECONDS: Final = 15.0
 MOST_SHARED: Final = 64 * 1024
 """Bytes of shared memory that all the killed together may leave; a container has 64 MB, which go with it."""
 UNBORN: Final = re.compile(
-    r"LokyProcess-\d+ failed with traceback: \n-+\nTraceback[^\n]*\n[^\n]*in <module>\n +\w+ = pickle\.load\(from_parent\)\n[ ^]*\nEOFError"
+    r"LokyProcess-\d+ failed with traceback: \n-+\nTraceback.*\n.*in <module>\n +\w+ = pickle\.load\(from_parent\)\n[ ^]*\nEOFError"
 )
-"""A training process to which a killed updater had not yet said what to do; these are its library's words, nothing of it is lost."""
+"""A training process whose updater was killed before it had said what to do: its library's words, and nothing is lost."""
 
 READY_SECONDS: Final = 120.0
 AIM_SECONDS: Final = 0.04
