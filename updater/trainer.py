@@ -201,13 +201,16 @@ class Trainer:
         return self._clock.now_ms() - self._failed_at.get(cell, -RETRY_MS) < RETRY_MS
 
     def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
-        """Refused candidates count too: a topic is retrained once per period, not until something passes."""
+        """Refused candidates count too: a topic is retrained once per period, not until something passes.
+
+        A version from far ahead is as good as an old one: a clock that was wrong, or a damaged manifest, puts no training off for good.
+        """
         names = self._store.versions(cell)
         try:
             created = self._store.manifest(cell, names[0]).created_ms if names else 0
         except CorruptVersionError:
             created = 0
-        return now_ms - created
+        return abs(now_ms - created)
 
 
 def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:

@@ -61,20 +61,26 @@ class InferenceClient:
         """Ask until there is a number; NoAnswerError at `deadline` (event loop time). `pause` seconds lie between two tries."""
         url = endpoint.replace("{BlockHeight}", str(block))
         loop = asyncio.get_running_loop()
-        reason = "there was no time left to ask"
+        reason = ""
         while (left := deadline - loop.time()) > 0:
             try:
                 value = await self._ask_once(url, min(left, REQUEST_SECONDS))
+            except TimeoutError:
+                # A try that the deadline cuts short tells less than the answer before it.
+                if not reason or left >= REQUEST_SECONDS:
+                    reason = f"did not answer within {min(left, REQUEST_SECONDS):.1f} s"
             except ValueError as error:
                 reason = str(error)
-                self.problem = f"{url} {reason}"
             else:
                 self.problem = None
                 return value
+            self.problem = f"{url} {reason}"
             await asyncio.sleep(max(0.0, min(pause, deadline - loop.time())))
+        reason = reason or "was not asked: there was no time left"
         raise NoAnswerError(f"{url} {reason}", hint="Is the inference service running and ready?")
 
     async def _ask_once(self, url: str, seconds: float) -> float:
+        """TimeoutError if it takes longer, ValueError saying why what came is no number."""
         timeout = aiohttp.ClientTimeout(total=seconds)
         try:
             async with self.session.get(url, timeout=timeout, allow_redirects=False) as response:
@@ -85,8 +91,8 @@ class InferenceClient:
                     body += chunk
                 if len(body) > LARGEST_BODY:
                     response.close()
-        except TimeoutError:
-            raise ValueError(f"did not answer within {seconds:.1f} s") from None
+        except TimeoutError:  # an OSError as well, but not one of the connection's
+            raise
         except (aiohttp.ClientError, OSError) as error:
             raise ValueError(f"cannot be reached: {error or type(error).__name__}") from None
         return read_number(body)

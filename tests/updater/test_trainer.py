@@ -272,3 +272,15 @@ def test_on_a_disk_that_is_nearly_full_trainings_wait_until_there_is_room(tmp_pa
     assert [due for due, _ in looks] == [[1]] * 4
     assert "255 MB are free on the disk under the data folder; trainings wait for 256 MB" in looks[-1][1]
     assert [entry["event"] for entry in logs] == ["trainings wait for room on the disk"]
+
+
+def test_a_version_from_far_ahead_puts_no_training_off_for_good(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, 1)
+    cell = shop.topics[0].cell
+    shop.clock.advance(400 * DAY_MS / 1000)
+    version = shop.models.publish(cell, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(cell, 0.1)).version
+    shop.models.promote(cell, version, "for the test")
+    shop.clock.advance(-400 * DAY_MS / 1000)
+    assert shop.due() == [1]
+    shop.clock.advance(400 * DAY_MS / 1000 - 300)
+    assert shop.due() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,13 @@ def test_any_status_but_200_is_no_answer(httpserver: HTTPServer, status: int) ->
     httpserver.expect_request("/").respond_with_data("2535.91", status=status, headers={"Location": "/elsewhere"})
     httpserver.expect_request("/elsewhere").respond_with_data("1")
     with pytest.raises(NoAnswerError, match=str(status)):
+        ask(httpserver.url_for("/"))
+
+
+def test_a_last_try_that_has_no_time_left_does_not_hide_what_was_answered_before(httpserver: HTTPServer) -> None:
+    httpserver.expect_ordered_request("/").respond_with_data("", status=503)
+    httpserver.expect_ordered_request("/").respond_with_handler(lambda _: time.sleep(0.6) or Response("1"))
+    with pytest.raises(NoAnswerError, match="answered status 503"):
         ask(httpserver.url_for("/"))
 
 
