@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS := cli,serving,training,backtest,worker,simulator,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test lint bench chaos fuzz lock sbom clean
+.PHONY: help install demo run test lint bench chaos month fuzz lock sbom clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -46,6 +46,9 @@ bench: install ## benchmarks, each with its yardstick in the same run
 
 chaos: install ## kill a node's processes at random moments and check every promise after each (KILLS=1000 SEED=1)
 	@KILLS=$(or $(KILLS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m tests.chaos
+
+month: install ## live through a month in simulated time, full of troubles, and check every promise (SEED=1 DAYS=30 STEP=60 minutes)
+	@SEED=$(or $(SEED),1) DAYS=$(or $(DAYS),30) STEP=$(or $(STEP),60) $(BIN)/python -m tests.month
 
 fuzz: install ## search for bytes that a parser or inference cannot take (SECONDS=60 TARGET=all)
 	@$(BIN)/python -m tests.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)

@@ -18,7 +18,7 @@ from inference.snapshot import Board
 from inference.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
-from node.clock import SystemClock
+from node.clock import Clock, SystemClock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.settings import Settings
@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 class InferenceService:
     """Lives in the process that serves; made after the fork."""
 
-    def __init__(self, settings: Settings, config: ConfigFile) -> None:
+    def __init__(self, settings: Settings, config: ConfigFile, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._board = Board()
         self._models = ModelStore(settings.model_store, self._clock)
         self._metrics = InferenceMetrics()

@@ -123,12 +123,12 @@ class CandleKeeper:
             # Short histories first: their topics can be trained while the long ones are still filling.
             for series, reach in sorted(self._history.items(), key=lambda item: (item[1] // item[0].interval.ms, item[0])):
                 complete &= self._fill(series, reach, stop)
-            pause = BACKFILL_EVERY_MS / SECOND_MS if complete else RETRY_SECONDS[-1]
-            waited = 0.0
-            while waited < pause and not self._backfill_now.is_set():
+            pause_ms = BACKFILL_EVERY_MS if complete else RETRY_SECONDS[-1] * SECOND_MS
+            begun_ms = self._clock.now_ms()
+            # By the clock, for a machine that slept meanwhile; one whose clock was set back does not wait any longer for it.
+            while 0 <= self._clock.now_ms() - begun_ms < pause_ms and not self._backfill_now.is_set():
                 if self._clock.wait(1.0, stop):
                     return
-                waited += 1.0
 
     def _until_next_close(self) -> float:
         now = self._clock.now_ms()

@@ -203,7 +203,8 @@ class Trainer:
     def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
         """Refused candidates count too: a topic is retrained once per period, not until something passes.
 
-        A version from far ahead is as good as an old one: a clock that was wrong, or a damaged manifest, puts no training off for good.
+        A version from far ahead is as good as an old one: neither a clock that was wrong nor a damaged manifest puts trainings off
+        for good.
         """
         names = self._store.versions(cell)
         try:

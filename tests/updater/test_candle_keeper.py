@@ -235,6 +235,21 @@ def test_the_heartbeat_tells_how_many_candles_of_how_many_each_topic_has(tmp_pat
     }
 
 
+def test_the_hour_between_two_walks_through_the_history_passes_while_the_machine_sleeps(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, 1)
+    naps = iter([False, True])
+
+    def sleep_for_two_hours(_: float, stop: threading.Event) -> bool:
+        kept.clock.advance(7200)
+        if next(naps):
+            stop.set()
+        return stop.is_set()
+
+    kept.clock.wait = sleep_for_two_hours  # type: ignore[method-assign]
+    kept.keeper.backfill(kept.stop)
+    assert kept.newest(ETH) == Interval.MINUTE.last_closed(kept.clock.now_ms() - 7200_000)
+
+
 def test_a_topic_that_is_added_is_filled_at_once(tmp_path: Path) -> None:
     kept = Kept(tmp_path, 1)
     thread = threading.Thread(target=kept.keeper.backfill, args=(kept.stop,))
