@@ -7,24 +7,20 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TRAINING = """
-import os, time
-from updater.lifeline import end_with
-end_with(os.getppid())
-print("begun", flush=True)
-time.sleep(60)
-"""
-UPDATER = f"""
-import subprocess, sys, time
-subprocess.Popen([sys.executable, "-c", {TRAINING!r}])
-time.sleep(60)
+UPDATER = """
+import threading
+from tests.updater.stand_ins import train_for_long
+from updater import trainer
+
+trainer.hold = train_for_long
+list(trainer._in_parallel(["first", "second"], 2, threading.Event()))
 """
 
 
-def test_a_process_ends_when_the_one_that_started_it_was_killed() -> None:
+def test_training_processes_end_when_their_updater_was_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", UPDATER], cwd=ROOT, stdout=subprocess.PIPE, text=True) as updater:
         assert updater.stdout is not None
-        assert updater.stdout.readline() == "begun\n"
+        assert {updater.stdout.readline(), updater.stdout.readline()} == {"training first\n", "training second\n"}
         updater.kill()
         # The pipe is at its end once nobody who could write to it is left.
-        assert updater.stdout.read() == ""
+        assert updater.communicate(timeout=30)[0] == ""
