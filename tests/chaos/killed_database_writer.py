@@ -6,10 +6,7 @@ through. Points lie before and after everything that is said to the database. Pr
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +22,7 @@ from market.candles import COLUMNS
 from node.database import Heartbeats, open_database
 from node.durations import MINUTE_MS, Interval
 from tests.forecasting.ledger_writer import TOPICS, answer
+from tests.killing import kill_at_each_point
 
 CHUNK: Final = 500
 """Rows in one transaction here, so that few rows make several."""
@@ -62,15 +60,8 @@ def write_before(engine: Engine) -> None:
     beat(engine, 1)
 
 
-def die_at_point(engine: Engine, number: int) -> None:
-    """From now on count what is said to the database, and die before or after it."""
-    passed = 0
-
-    def point() -> None:
-        nonlocal passed
-        if passed == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        passed += 1
+def watch_engine(engine: Engine, point: Callable[[], None]) -> None:
+    """From now on there is a point before and after everything that is said to the database."""
 
     def watch(original: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -86,25 +77,16 @@ def die_at_point(engine: Engine, number: int) -> None:
 
 
 def main(folder: Path, writer: str) -> None:
-    number = 0
-    while True:
-        copy = folder / f"{writer}-{number}.db"
-        shutil.copy(folder / "before.db", copy)
-        child = os.fork()
-        if child == 0:
-            engine = open_database(f"sqlite:///{copy}")
-            candle_store.CHUNK = CHUNK
-            die_at_point(engine, number)
-            WRITERS[writer](engine)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        survived = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
-        if not survived and not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            raise SystemExit(f"child {number} failed with status {status}")
-        print(json.dumps({"database": str(copy), "survived": survived}), flush=True)
-        if survived:
-            return
-        number += 1
+    def copy(number: int) -> Path:
+        return Path(shutil.copy(folder / "before.db", folder / f"{writer}-{number}.db"))
+
+    def write(database: Path, point: Callable[[], None]) -> None:
+        engine = open_database(f"sqlite:///{database}")
+        candle_store.CHUNK = CHUNK
+        watch_engine(engine, point)
+        WRITERS[writer](engine)
+
+    kill_at_each_point(copy, write)
 
 
 if __name__ == "__main__":

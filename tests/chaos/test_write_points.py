@@ -40,7 +40,7 @@ def killed_everywhere(folder: Path, writer: str) -> Iterator[tuple[Path, bool]]:
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(outcomes) > 4
     for outcome in outcomes:
-        path = Path(outcome["database"])
+        path = Path(outcome["place"])
         assert rows(path, "PRAGMA integrity_check") == [("ok",)]
         yield path, outcome["survived"]
 

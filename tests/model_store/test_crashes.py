@@ -42,7 +42,7 @@ def test_a_writer_killed_at_any_call_leaves_the_old_champion_or_the_new_one(tmp_
     assert len(outcomes) > 20
     seen = []
     for outcome in outcomes:
-        store = ModelStore(Path(str(outcome["folder"])), ManualClock())
+        store = ModelStore(Path(str(outcome["place"])), ManualClock())
         champion = store.champion(BTC)
         assert champion.name == store.champion_version(BTC), "no fallback was needed"
         assert champion.graph == tiny_graph(0.1 if champion.name == old else NEW_ANSWER)
@@ -56,7 +56,7 @@ def test_a_writer_killed_at_any_call_leaves_the_old_champion_or_the_new_one(tmp_
 def test_a_writer_killed_at_any_call_leaves_nothing_the_next_one_stumbles_over(tmp_path: Path) -> None:
     with_champion(tmp_path / "before", 0.1)
     for outcome in kill_writer_everywhere(tmp_path):
-        store = ModelStore(Path(str(outcome["folder"])), ManualClock(1_770_000_000_000))
+        store = ModelStore(Path(str(outcome["place"])), ManualClock(1_770_000_000_000))
         version = store.publish(BTC, graph=tiny_graph(0.5), weights=b"next", draft=tiny_draft(BTC, 0.5)).version
         store.promote(BTC, version, "next")
         assert store.champion(BTC).name == version
@@ -67,7 +67,7 @@ def test_a_writer_killed_at_any_call_leaves_nothing_the_next_one_stumbles_over(t
 def test_a_first_writer_killed_at_any_call_leaves_no_champion_or_a_whole_one(tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     for outcome in kill_writer_everywhere(tmp_path):
-        store = ModelStore(Path(str(outcome["folder"])), ManualClock())
+        store = ModelStore(Path(str(outcome["place"])), ManualClock())
         try:
             assert store.champion(BTC).graph == tiny_graph(NEW_ANSWER)
         except NoChampionError:
