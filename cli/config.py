@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from node.config import config_schema, in_todays_form, load_config, parse_config
+from node.config import config_schema, endpoint_hints, in_todays_form, load_config, parse_config
 from node.errors import ConfigError
 from node.settings import load_settings
 
@@ -27,6 +27,8 @@ def check(
     path = file or settings.config_file
     config = load_config(path)
     topics = config.topics(settings.inference_url)
+    for hint in endpoint_hints(topics):
+        typer.echo(f"hint: {hint}", err=True)
     if as_json:
         rows = [
             {"topic_id": t.id, "token": t.token, "target": t.cell.target.value, "horizon": str(t.cell.horizon), "model": t.model}
@@ -52,12 +54,12 @@ def migrate(
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None
-    parse_config(text, str(file))
+    config = parse_config(text, str(file))
     content, notes = in_todays_form(json.loads(text))
     wallet = content.get("wallet", {})
     if wallet.pop("addressRestoreMnemonic", None):
         notes.append("wallet.addressRestoreMnemonic is left out; put the words into a file with: allora-node wallet import")
-    for note in notes:
+    for note in (*notes, *endpoint_hints(config.topics(load_settings().inference_url))):
         typer.echo(f"note: {note}", err=True)
     typer.echo(json.dumps({"$schema": "docs/config.schema.json"} | content, indent=2))
 

@@ -40,9 +40,6 @@ FIELDS: Final = (
 FIGURES: Final = FIELDS[FIELDS.index("n") : FIELDS.index("seconds")]
 """Those of them that are measured; the others name the cell."""
 
-DEFAULT_LOSS: Final = {Target.PRICE: "mse", Target.LOG_RETURN: "czar", Target.VOLATILITY: "mse"}
-"""What the network scores topics of this target with."""
-
 TEST_SHARE: Final = 0.2
 """Part of a record that is kept for the test where no date says otherwise."""
 

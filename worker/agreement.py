@@ -73,7 +73,7 @@ def compare(topic: Topic, found: TopicOnChain, *, check_epoch: bool = True) -> l
 
 def _warnings(topic: Topic, found: TopicOnChain, check_epoch: bool) -> list[str]:
     warnings = []
-    if found.loss and found.loss.lower() != topic.loss:
+    if found.loss and found.loss.lower() not in {topic.loss, topic.listed_loss}:
         warnings.append(f"the chain scores by {found.loss}, config.json says {topic.loss}")
     if check_epoch and topic.epoch_blocks and found.epoch_blocks != topic.epoch_blocks:
         warnings.append(f"an epoch has {found.epoch_blocks} blocks, the catalogue says {topic.epoch_blocks}")
