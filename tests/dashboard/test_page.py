@@ -11,7 +11,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from forecasting.ledger import ServedAnswer
+from forecasting.submissions import TakenAnswer
 from inference.scores import score_topic
+from node.truth import TopicInterval, base_time
 from tests.dashboard.conftest import NARROW, WIDE, Page, Server
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, LAST_CLOSE, SOL_15M, Node
 
@@ -134,6 +136,27 @@ def test_live_skill_is_shown_once_truth_is_known(full: Page, server: Server) -> 
     full.until(lambda: full.find("#skill-chart").is_displayed() and full.lines("skill-chart"))
     assert "the baseline over 30 answers" in full.text("#skill-words")
     assert "Skill over the last 24 hours" in str(full.find("#skill-chart").get_attribute("aria-label"))
+
+
+def test_what_was_submitted_is_listed_with_what_came_of_it(full: Page, server: Server) -> None:
+    node = server.node
+    now_ms = node.clock.now_ms()
+    bases = [base_time(now_ms) - minutes * 60_000 for minutes in (30, 5)]
+    cell = node.board.current.states[0].topic.cell
+    taken = [TakenAnswer(3, TopicInterval(cell, base), base + 40_000, "20260101T000000Z-abcdef", 64_321.5, 0.001) for base in bases]
+    node.ledger.submissions.record(taken, [(3, bases[0])])
+    assert not full.find("#submitted").is_displayed()
+    node.scores.put(score_topic(node.ledger, node.board.current.states[0].topic, now_ms))
+    full.driver.refresh()
+    full.until(lambda: full.find("#submitted").is_displayed())
+    full.find("#submitted summary").click()
+    newest, oldest = (row.text for row in full.all("#submissions tr"))
+    assert "64,321.50 USDT" in newest
+    assert "not known yet" in newest
+    assert "not said" in newest
+    assert "not known yet" not in oldest
+    assert "accepted" in oldest
+    assert "over 1 submission since" in full.text("#skill-words")
 
 
 def test_it_follows_the_node_by_itself(full: Page, server: Server) -> None:
