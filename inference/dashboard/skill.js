@@ -18,7 +18,7 @@ export const showSkill = (score) => {
 
 const words = (score) => {
   if (score.scored === null) return `${topicName(score)}: not scored yet since inference was started.`;
-  if (score.answers === 0) return `${topicName(score)}: no answer has been given yet.`;
+  if (score.answers + score.submissions === 0) return `${topicName(score)}: no answer has been given yet.`;
   if (score.overall === null) return `${topicName(score)}: ${whole(score.answers)} answers given; what came of them is known ${spanName(score.horizon)} after each.`;
   const { n, skill } = score.overall;
   const verdict = skill > 0 ? "better than the baseline" : skill < 0 ? "worse than the baseline" : "exactly the baseline";
