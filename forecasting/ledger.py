@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Tabl
 
 from forecasting.bars import Floats, runs_of
 from forecasting.intervals import LEVELS
+from forecasting.long_deviation import stored_deviation
 from forecasting.signature import Signature
 from forecasting.submissions import Submissions
 from forecasting.targets import from_model_space, targets_of
@@ -130,14 +131,16 @@ class Ledger:
 
     def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """Those of a topic's answers for `cell` whose truth is known, oldest first, in model space: columns made_from, version,
-        forecast, baseline, scale, truth and EDGES."""
+        forecast, baseline, scale, truth, EDGES, and sigma, which reputers measure a return in (`forecasting.long_deviation`)."""
         stored = self._stored(topic_id, since_ms, until_ms)
         of_cell = (
             (stored["token"] == cell.token) & (stored["target"] == cell.target.value) & (stored["horizon"] == str(cell.horizon))
         )
         found = self._with_truth(stored[of_cell].reset_index(drop=True))
         known = found[found["truth"].notna()].reset_index(drop=True)
-        return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES]]
+        ends = known["made_from"].to_numpy(np.int64) + cell.interval.ms + cell.horizon.ms
+        known["sigma"] = stored_deviation(self._candles, cell, ends)
+        return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES, "sigma"]]
 
     def prune(self, before_ms: int) -> int:
         """Forget answers made from a bar before `before_ms`, and what was taken for nonces before it; how many answers."""

@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from forecasting.bars import Floats
 from forecasting.evaluation import Scores, Walk
 from forecasting.ledger import EDGES, Ledger
-from node.durations import DAY_MS
-from node.topics import Cell, Topic
+from node.durations import DAY_MS, MINUTE_MS
+from node.topics import Cell, Target, Topic
 
 SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
@@ -25,9 +26,6 @@ ROLLING_MS: Final = DAY_MS
 ROLLING_HORIZONS: Final = 10
 MOST_POINTS: Final = 120
 """Of a rolling series: as many as a small plot can show."""
-
-
-_SUBMITTED: Final = {"truth": "actual", "forecast": "forecast", "baseline": "baseline", "scale": "scale"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +99,34 @@ def submitted_walk(cell: Cell, judged: pd.DataFrame) -> Walk:
     """What `Submissions.judged` found, as the judge takes it: its steps are the nonces that one horizon holds."""
     times = judged["base_ms"].to_numpy()
     pace_ms = float(np.median(np.diff(times))) if len(times) > 1 else cell.horizon.ms
-    columns = {name: judged[column].to_numpy(np.float64) for name, column in _SUBMITTED.items()}
-    return Walk(times=times, **columns, steps=max(1, math.ceil(cell.horizon.ms / pace_ms)), target=cell.target)
+    return Walk(
+        times=times,
+        truth=judged["actual"].to_numpy(np.float64),
+        forecast=judged["forecast"].to_numpy(np.float64),
+        baseline=judged["baseline"].to_numpy(np.float64),
+        scale=judged["scale"].to_numpy(np.float64),
+        steps=max(1, math.ceil(cell.horizon.ms / pace_ms)),
+        target=cell.target,
+        sigma=_sigma(cell, judged),
+        bars=cell.horizon.ms // MINUTE_MS,
+    )
+
+
+def _sigma(cell: Cell, judged: pd.DataFrame) -> Floats | None:
+    """A volatility is measured in no deviation of returns."""
+    return None if cell.target is Target.VOLATILITY else judged["sigma"].to_numpy(np.float64)
 
 
 def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
     """What `Ledger.judged` found, as the judge takes it."""
-    columns = {name: judged[name].to_numpy() for name in ("truth", "forecast", "baseline", "scale")}
     edges = judged[list(EDGES)]
     return Walk(
         times=judged["made_from"].to_numpy(),
-        **columns,
+        truth=judged["truth"].to_numpy(),
+        forecast=judged["forecast"].to_numpy(),
+        baseline=judged["baseline"].to_numpy(),
+        scale=judged["scale"].to_numpy(),
+        sigma=_sigma(cell, judged),
         steps=cell.steps,
         target=cell.target,
         bounds=None if edges.isna().to_numpy().any() else edges.to_numpy(),

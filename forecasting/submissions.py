@@ -16,6 +16,7 @@ import pandas as pd
 from sqlalchemy import BigInteger, Boolean, Column, Double, Engine, Integer, String, Table, delete, func, inspect, select, update
 
 from forecasting.bars import Floats, Integers, runs_of
+from forecasting.long_deviation import stored_deviation
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
 from market.candle_store import CandleStore
@@ -29,7 +30,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 """What `Submissions.of_topic` gives."""
 
-JUDGED: Final = ("base_ms", "version", "forecast", "baseline", "scale", "actual")
+JUDGED: Final = ("base_ms", "version", "forecast", "baseline", "scale", "actual", "sigma")
 """What `Submissions.judged` gives."""
 
 _submissions = Table(
@@ -103,7 +104,8 @@ class Submissions:
     def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """Those whose actual value is known, in model space of one-minute bars, with the columns of JUDGED.
 
-        The baseline is what was known at the base: its price, no return, or the volatility over the span before.
+        The baseline is what was known at the base: its price, no return, or the volatility over the span before. `sigma` is what
+        reputers measure a return in.
         """
         found = self._stored(topic_id, cell, since_ms, until_ms)
         found["end_ms"] = found["base_ms"] + cell.horizon.ms
@@ -112,6 +114,7 @@ class Submissions:
         known["forecast"] = _to_model_space(cell, known["value"], known["base_price"])
         for name in ("baseline", "actual"):
             known[name] = _to_model_space(cell, known[name], known["base_price"])
+        known["sigma"] = stored_deviation(self._candles, cell, known["end_ms"].to_numpy(np.int64))
         return known[list(JUDGED)]
 
     def count(self, topic_id: int, *, since_ms: int) -> int:
