@@ -16,6 +16,10 @@ QUOTE_ASSET = "USDT"
 WORKER_AGENT = "allora-worker"
 """What the worker calls itself when it asks a topic's endpoint, so that inference can tell when it did."""
 
+ACCEPTED_HEADER = "X-Allora-Accepted"
+"""With it the worker says, when it asks again, which of the topic's answers the chain last accepted: its nonce's time in
+milliseconds UTC."""
+
 
 class Target(StrEnum):
     """What is forecast."""
