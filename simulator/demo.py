@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from node.errors import ConfigError
 from node.settings import load_settings
 from node.start import exit_for, stop_on_signals
 from node.topics import Topic
+from simulator.chain.others import NAME
 from simulator.pointing import CHAIN_HTTP_PORT, CHAIN_PORT, EXCHANGE_PORT, environment, make_wallet
 
 PROCESSES = ("exchange", "chain", "updater", "inference", "worker")
@@ -46,6 +48,8 @@ class Line:
     version: str
     skill: str
     answer: str
+    others: str
+    """The median of what the chain's other workers said of the newest settled window."""
     accepted: int
 
     @property
@@ -68,6 +72,12 @@ def _has_data(topic: Topic) -> bool:
     return bool(_get(f"http://127.0.0.1:{EXCHANGE_PORT}/api/v3/klines?{query}") != [])
 
 
+def _median_of_others(on_chain: dict[str, Any]) -> str:
+    values = (on_chain.get("settled") or {}).get("values", {})
+    said = [float(value) for worker, value in values.items() if worker.startswith(NAME)]
+    return f"{statistics.median(said):.6g}" if said else ""
+
+
 def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:
     """Ask exchange, inference and chain how every topic is doing."""
     served = {entry["topic_id"]: entry for entry in _get(f"{inference_url}/topics") or []}
@@ -84,6 +94,7 @@ def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:
                 version=entry.get("champion") or "",
                 skill="" if skill is None else f"{skill:+.4f}",
                 answer=str(entry["answer"]) if entry.get("ready") else "",
+                others=_median_of_others(ledger.get("topics", {}).get(str(topic.id), {})),
                 accepted=accepted[topic.id],
             )
         )
@@ -92,14 +103,14 @@ def observe(topics: tuple[Topic, ...], inference_url: str) -> list[Line]:
 
 def show(lines: list[Line], console: Console) -> None:
     """Print the table, one line per topic."""
-    table = Table("topic", "champion", "skill", "answer", "accepted", title="the demo's topics")
+    table = Table("topic", "champion", "skill", "answer", "others", "accepted", title="the demo's topics")
     for line in lines:
         cell = line.topic.cell
         name = f"{line.topic.id} {cell.token} {cell.target} {cell.horizon}"
         if line.has_data:
-            table.add_row(name, line.version or "none", line.skill, line.answer or "none", str(line.accepted))
+            table.add_row(name, line.version or "none", line.skill, line.answer or "none", line.others or "–", str(line.accepted))
         else:
-            table.add_row(name, f"no {cell.interval} candles", "", "no data", str(line.accepted))
+            table.add_row(name, f"no {cell.interval} candles", "", "no data", line.others or "–", str(line.accepted))
     console.print(table)
 
 

@@ -118,7 +118,7 @@ class Node:
         self.app = InferenceService(self.settings, ConfigFile(self.config_file), self.clock).start()
 
     def _run_worker(self, process: Process) -> None:
-        self.worker = Worker(self.settings, ConfigFile(self.config_file))
+        self.worker = Worker(self.settings, ConfigFile(self.config_file), clock=self.clock)
         session = _Session(lambda: self.app, self._served, process)
         loop = SimulatedLoop(self._scheduler, self.chain.is_busy)
         with (
