@@ -16,7 +16,6 @@ from worker.blocks import USUAL_SECONDS
 from worker.chain_answers import TopicOnChain
 from worker.windows import MIGRATED_SECONDS, Unit, convert
 
-
 _UNITS: Final = {"m": "m", "h": "h", "d": "d", "w": "w"}
 _HORIZON = re.compile(r"(?<![\w.])(\d{1,4})\s*-?\s*(minutes?|mins?|m|hours?|hrs?|hr|h|days?|d|weeks?|w)(?![a-z0-9])", re.IGNORECASE)
 _TARGETS: Final = (
