@@ -52,7 +52,10 @@ class OtherWorkers:
         reach = max(2, math.ceil(minutes(topic.cell.horizon))) if topic.cell.target is Target.VOLATILITY else 15
         prices = await self._prices(topic.cell.symbol, base_ms - reach * MINUTE_MS, base_ms)
         for place in range(self._number):
-            value = said(topic.cell, base_ms, prices.get, random.Random(f"{self._seed} {place}"), random.Random(f"{place} {nonce}"))
+            # To be repeatable, not to be secret.
+            character = random.Random(f"{self._seed} {place}")  # nosec B311
+            mood = random.Random(f"{place} {nonce}")  # nosec B311
+            value = said(topic.cell, base_ms, prices.get, character, mood)
             if value is not None:
                 topic.answer(nonce, f"{NAME}{place:02}", repr(value * self.factor))
 
