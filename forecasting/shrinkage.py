@@ -67,7 +67,8 @@ def fit_scored_shrinkage(truth: Floats, answer: Floats, sigma: Floats, steps: in
     """The share of the lower bound on the factor that a loss calls for as the chain scores it.
 
     Truth and answer [n] are log returns away from the baseline, `sigma` [n] what reputers measure them in, NaN where it is not
-    known."""
+    known.
+    """
     known = np.isfinite(sigma)
     if known.sum() < HORIZONS_PER_STRETCH * steps:
         return 0.0
