@@ -29,6 +29,7 @@ from node.config import load_config
 from node.errors import ConfigError
 from node.settings import load_settings
 from node.start import exit_for, stop_on_signals
+from node.terminal import write_plain_where_needed
 from node.topics import Topic
 from simulator.pointing import CHAIN_HTTP_PORT, CHAIN_PORT, EXCHANGE_PORT, environment, make_wallet
 
@@ -178,6 +179,7 @@ def main(
     candles: Annotated[Path | None, typer.Option(help="Folder of recorded candles to replay, re-dated to now.")] = None,
 ) -> None:
     """Run the whole node offline, on a simulated exchange and chain."""
+    write_plain_where_needed()
     try:
         code = run_demo(seconds, candles, stop_on_signals())
     except ConfigError as error:
