@@ -18,6 +18,7 @@ from cli import (
     sweep,
     topics,
     train,
+    truth,
     wallet,
 )  # fmt: skip
 from node.errors import ConfigError, NodeError
@@ -44,6 +45,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(wallet.app, name="wallet")
 app.command("topics")(topics.topics)
+app.command("truth")(truth.truth)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 

@@ -24,7 +24,7 @@ SMALLEST_PART: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Every candle of a frame as a row: features [n, F] float32, and baseline, scale and truth [n] in model space.
+    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and truth [n] in model space, and closes [n].
 
     `usable` holds the rows that have a whole window without a hole, a baseline and a scale; `known` those of them whose truth is
     known as well. Both are ascending row numbers.
@@ -32,6 +32,7 @@ class Dataset:
 
     signature: Signature
     times: Integers
+    closes: Floats
     features: npt.NDArray[np.float32]
     baseline: Floats
     scale: Floats
@@ -65,7 +66,8 @@ def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
         whole[run.start + signature.bars_needed - 1 : run.stop] = True
     usable = np.flatnonzero(whole)
     times = candles["open_time"].to_numpy(np.int64)
-    return Dataset(signature, times, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
+    closes = candles["close"].to_numpy(np.float64)
+    return Dataset(signature, times, closes, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
 
 
 @dataclass(frozen=True, slots=True)

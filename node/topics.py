@@ -17,6 +17,9 @@ QUOTE_ASSET = "USDT"
 WORKER_AGENT = "allora-worker"
 """What the worker calls itself when it asks a topic's endpoint, so that inference can tell when it did."""
 
+ACCEPTED_HEADER = "X-Allora-Accepted"
+"""In the worker's request for a topic: the nonce time of the topic's newest window whose answer the chain accepted."""
+
 
 class Target(StrEnum):
     """What is forecast."""
