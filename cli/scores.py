@@ -14,7 +14,17 @@ from cli.progress import print_table
 from node.clock import SystemClock
 from node.durations import Duration
 
-FIGURES = {"n": 0, "skill": 4, "ratio": 4, "directional_accuracy": 3, "dm": 2, "coverage_90": 3, "loss": 8}
+FIGURES = {
+    "n": 0,
+    "skill": 4,
+    "ratio": 4,
+    "directional_accuracy": 3,
+    "dm": 2,
+    "coverage_90": 3,
+    "loss": 8,
+    "log10_loss": 4,
+    "baseline_log10_loss": 4,
+}
 
 
 def scores(

@@ -116,7 +116,7 @@ async def _ask_one(chain: Chain, topic: Topic, line: Line) -> Line:
         remark = "; ".join(compare(topic, found))
     except TopicDiffersError as error:
         remark = error.message
-    seen = {"active": found.active, "window_blocks": found.window_blocks, "metadata": found.metadata, "remark": remark}
+    seen = {"active": found.active, "window_blocks": found.window, "metadata": found.metadata, "remark": remark}
     return _line(topic, line.configured, **seen)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from forecasting.bars import Floats, Integers, runs_of, with_all_of
 from forecasting.features import features_of
+from forecasting.long_deviation import LongDeviation
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
 from node.errors import NotEnoughDataError
@@ -68,6 +69,13 @@ def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
     times = candles["open_time"].to_numpy(np.int64)
     closes = candles["close"].to_numpy(np.float64)
     return Dataset(signature, times, closes, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
+
+
+def sigma_at(dataset: Dataset, rows: Integers) -> Floats:
+    """What reputers measure the returns of forecasts made at these rows in (`forecasting.long_deviation`); NaN where not known."""
+    signature = dataset.signature
+    deviation = LongDeviation.of(dataset.times, dataset.closes, signature.interval, signature.horizon)
+    return deviation.at(dataset.times[rows] + signature.interval.ms + signature.horizon.ms)
 
 
 @dataclass(frozen=True, slots=True)

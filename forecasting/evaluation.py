@@ -14,9 +14,8 @@ import pandas as pd
 
 from forecasting.bars import Floats, Integers
 from forecasting.checks import checks_of, direction_of
-from forecasting.dataset import Dataset, build_dataset
+from forecasting.dataset import Dataset, build_dataset, sigma_at
 from forecasting.intervals import LEVELS, Intervals
-from forecasting.long_deviation import LongDeviation
 from forecasting.paid import Paid
 from forecasting.prediction import answers_at
 from forecasting.recent import bounds_at, rows_counted
@@ -314,17 +313,9 @@ def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, i
         steps=dataset.signature.steps,
         target=dataset.signature.target,
         bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
-        sigma=_sigma(dataset, rows),
+        # A volatility is measured in no deviation of returns.
+        sigma=None if dataset.signature.target is Target.VOLATILITY else sigma_at(dataset, rows),
     )
-
-
-def _sigma(dataset: Dataset, rows: Integers) -> Floats | None:
-    """What reputers measure the returns of forecasts made at these rows in; a volatility is measured in no such thing."""
-    signature = dataset.signature
-    if signature.target is Target.VOLATILITY:
-        return None
-    deviation = LongDeviation.of(dataset.times, dataset.closes, signature.interval, signature.horizon)
-    return deviation.at(dataset.times[rows] + signature.interval.ms + signature.horizon.ms)
 
 
 def _check(*series: Floats) -> None:

@@ -24,6 +24,7 @@ GAUGES = {
     "coverage_90": ("live_coverage_90", "Part of the truths inside the answers' intervals of 90 percent."),
     "directional_accuracy": ("live_directional_accuracy", "Part of the answers that had the direction right."),
     "loss": ("live_loss", "The topic's loss of the answers given."),
+    "log10_loss": ("live_log10_loss", "Mean logarithm of the topic's loss of the answers given, as the chain scores it."),
     "n": ("live_judged", "Answers whose truth is known."),
 }
 

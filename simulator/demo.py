@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from node.settings import Settings, load_settings
 from node.start import exit_for, stop_on_signals
 from node.terminal import write_plain_where_needed
 from node.topics import Topic
+from simulator.chain.others import NAME
 from simulator.pointing import Ports, environment, make_wallet
 
 PROCESSES = ("exchange", "chain", "updater", "inference", "worker")
@@ -48,6 +50,8 @@ class Line:
     version: str
     skill: str
     answer: str
+    others: str
+    """The median of what the chain's other workers said of the newest settled window."""
     accepted: int
 
     @property
@@ -70,6 +74,12 @@ def _has_data(topic: Topic, exchange_port: int) -> bool:
     return bool(_get(f"http://127.0.0.1:{exchange_port}/api/v3/klines?{query}") != [])
 
 
+def _median_of_others(on_chain: dict[str, Any]) -> str:
+    values = (on_chain.get("settled") or {}).get("values", {})
+    said = [float(value) for worker, value in values.items() if worker.startswith(NAME)]
+    return f"{statistics.median(said):.6g}" if said else ""
+
+
 def observe(topics: tuple[Topic, ...], inference_url: str, simulators: Ports) -> list[Line]:
     """Ask exchange, inference and chain how every topic is doing."""
     served = {entry["topic_id"]: entry for entry in _get(f"{inference_url}/topics") or []}
@@ -86,6 +96,7 @@ def observe(topics: tuple[Topic, ...], inference_url: str, simulators: Ports) ->
                 version=entry.get("champion") or "",
                 skill="" if skill is None else f"{skill:+.4f}",
                 answer=str(entry["answer"]) if entry.get("ready") else "",
+                others=_median_of_others(ledger.get("topics", {}).get(str(topic.id), {})),
                 accepted=accepted[topic.id],
             )
         )
@@ -94,14 +105,14 @@ def observe(topics: tuple[Topic, ...], inference_url: str, simulators: Ports) ->
 
 def show(lines: list[Line], console: Console) -> None:
     """Print the table, one line per topic."""
-    table = Table("topic", "champion", "skill", "answer", "accepted", title="the demo's topics")
+    table = Table("topic", "champion", "skill", "answer", "others", "accepted", title="the demo's topics")
     for line in lines:
         cell = line.topic.cell
         name = f"{line.topic.id} {cell.token} {cell.target} {cell.horizon}"
         if line.has_data:
-            table.add_row(name, line.version or "none", line.skill, line.answer or "none", str(line.accepted))
+            table.add_row(name, line.version or "none", line.skill, line.answer or "none", line.others or "–", str(line.accepted))
         else:
-            table.add_row(name, f"no {cell.interval} candles", "", "no data", str(line.accepted))
+            table.add_row(name, f"no {cell.interval} candles", "", "no data", line.others or "–", str(line.accepted))
     console.print(table)
 
 
@@ -137,7 +148,7 @@ class DemoPorts:
 
 
 def choose_ports(settings: Settings) -> DemoPorts:
-    """The node's usual ports where they are free, other free ones where not; the simulators' are any, for nobody needs to know them."""
+    """The node's usual ports where they are free and others where not; the simulators' are any, for nobody needs to know them."""
     wanted = (settings.inference_port, settings.updater_port, settings.worker_port, 0, 0, 0)
     with ExitStack() as all_at_once:  # held together, so that none is chosen twice
         inference, updater, worker, *simulators = (all_at_once.enter_context(_listener(port)).getsockname()[1] for port in wanted)

@@ -28,6 +28,7 @@ const words = (score) => {
 
 const figures = ({ overall, basis }) => overall && [
   ["Skill", skillText(overall.skill)],
+  ["Below the baseline as scored", overall.log10_loss == null ? null : (overall.baseline_log10_loss - overall.log10_loss).toFixed(4)],
   ["Direction right", share(overall.directional_accuracy)],
   ["Inside 50 %", share(overall.coverage_50)],
   ["Inside 80 %", share(overall.coverage_80)],
