@@ -24,6 +24,7 @@ from cli import (
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
+from node.terminal import write_plain_where_needed
 from node.version import VERSION
 
 app = typer.Typer(
@@ -75,6 +76,7 @@ _debug = False
 
 def main() -> None:
     """Run the command; an error of the node is one message with a hint, never a traceback unless --debug."""
+    write_plain_where_needed()
     try:
         app()
     except NodeError as error:

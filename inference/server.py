@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -12,7 +11,8 @@ from gunicorn.glogging import Logger
 
 from inference.http_worker import HttpWorker
 from node.config import ConfigFile
-from node.errors import ConfigError
+from node.database_url import check_driver
+from node.listening import listening_address
 from node.settings import Settings
 
 THREADS: Final = 8
@@ -79,26 +79,20 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._service.stop()
 
 
-def check_port(host: str, port: int) -> None:
-    """ConfigError if nothing can listen there; gunicorn would try for five seconds and then say less."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            hint = "Is the node running already? INFERENCE_PORT chooses another port."
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
-
-
 def serve(settings: Settings, config: ConfigFile) -> None:
     """Serve until a signal ends it."""
-    check_port(settings.inference_host, settings.inference_port)
+    host, port = settings.inference_host, settings.inference_port
+    # Said here: gunicorn would try the port for five seconds, and the worker process for the database for ever.
+    listening_address(host, port, host_variable="INFERENCE_HOST", port_variable="INFERENCE_PORT")
+    check_driver(settings.database_url)
+
+    config.share()
 
     def make() -> Service:
         # Imported in the worker process: the parent stays small, and no library has started a thread before the fork.
         from inference.service import InferenceService  # noqa: PLC0415
 
+        config.resume()
         return InferenceService(settings, config)
 
-    Server(settings.inference_host, settings.inference_port, make).run()
+    Server(host, port, make).run()

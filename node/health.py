@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from node.errors import ConfigError, error_body
+from node.listening import listening_address
 
 LIVE_PATH = "/health/live"
 READY_PATH = "/health/ready"
@@ -37,9 +38,10 @@ class StatusServer:
     """Serves /health/live, /health/ready and /metrics on a thread of its own."""
 
     def __init__(self, host: str, port: int, checks: Callable[[], Sequence[Check]], registry: CollectorRegistry) -> None:
-        handler = _handler(checks, registry)
+        family, address = listening_address(host, port, host_variable="STATUS_HOST", port_variable="UPDATER_PORT or WORKER_PORT")
+        server = type("_Server", (ThreadingHTTPServer,), {"address_family": family})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server: ThreadingHTTPServer = server(address[:2], _handler(checks, registry))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", hint="Is the node running already?") from None
         self._server.daemon_threads = True

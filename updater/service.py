@@ -121,8 +121,7 @@ class Updater:
         return threading.Thread(target=run_again_after_a_fault, name=name, daemon=True)
 
     def _reload(self) -> None:
-        if self._config.changed():
-            self._configure()
+        self._config.follow(self._configure)
 
     def _configure(self) -> None:
         config = self._config.current

@@ -15,7 +15,7 @@ import structlog
 
 from node.clock import Clock, SystemClock
 from node.config import Config, ConfigFile
-from node.errors import WalletError
+from node.errors import NodeError, WalletError
 from node.health import Check, StatusServer
 from node.metrics import open_registry
 from node.settings import Settings
@@ -141,22 +141,22 @@ class Worker:
             while not stopping.is_set() and not (stop is not None and stop.is_set()):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), CONFIG_SECONDS)
-                before = self._config.current
+                before = self._config.in_force
                 if self._config.changed():
-                    await self._take(before, self._config.current)
+                    try:
+                        await self._take(before[1], self._config.current)
+                    except NodeError as error:
+                        self._config.put_back(*before, error)
         finally:
             log.info("ending")
             if self._session is not None:
                 await self._session.close()
 
     async def _take(self, before: Config, config: Config) -> None:
-        """Let an edit of config.json take effect."""
+        """Let an edit of config.json take effect; NodeError, with everything as it was, if it cannot."""
         if (before.network, before.wallet) != (config.network, config.wallet):
-            try:
-                self._wallet(config)
-            except WalletError as error:
-                log.error("the new wallet cannot be used, the old one stays in force", error=error)
-                return
+            self._wallet(config)
+            network_of(self._settings, config)
             if self._session is not None:
                 await self._session.close()
             await self._open(config)

@@ -12,8 +12,8 @@ nearest known key.
     schema      its JSON Schema, for editors
 """
 
-from node.config.endpoints import INFERENCE_PATH, endpoint_hints
-from node.config.file import Config, in_todays_form, load_config, parse_config
+from node.config.endpoints import INFERENCE_PATH, endpoint_hints, open_topics, with_topic
+from node.config.file import Config, in_todays_form, load_config, parse_config, read_config
 from node.config.schema import config_schema
 from node.config.sections import LOSSES, MODELS, Inference, Parameters, Updater, Wallet, WorkerEntry
 from node.config.watching import ConfigFile
@@ -33,5 +33,8 @@ __all__ = [
     "endpoint_hints",
     "in_todays_form",
     "load_config",
+    "open_topics",
     "parse_config",
+    "read_config",
+    "with_topic",
 ]

@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from node.config.endpoints import check_endpoints, completed
 from node.config.entries import topic_of
 from node.config.sections import Inference, Parameters, Section, Updater, Wallet, WorkerEntry, nearest
 from node.errors import ConfigError
@@ -21,6 +22,8 @@ from node.topics import Topic
 log = structlog.get_logger(__name__)
 
 LARGEST_FILE = 1_000_000
+ENCODING = "utf-8-sig"
+"""UTF-8, with the mark at its beginning that some editors write, or without."""
 
 
 class Config(Section):
@@ -44,25 +47,34 @@ class Config(Section):
                 topic_of(entry, self.network, "http://localhost")
             except ValueError as error:
                 raise ValueError(f"worker[{index}] (topic {entry.topic_id}): {error}") from None
+        check_endpoints(self.topics("http://localhost"))
         return self
 
     def topics(self, inference_url: str) -> tuple[Topic, ...]:
         """Every topic in the file's order; `inference_url` is this node's own service."""
+        return completed(self.topics_as_written(inference_url))
+
+    def topics_as_written(self, inference_url: str) -> tuple[Topic, ...]:
+        """The same with endpoints that may leave open for which topic they ask."""
         return tuple(topic_of(entry, self.network, inference_url) for entry in self.worker)
 
 
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read and check `path` with `overrides` laid over it; ConfigError with one readable message for anything wrong with it."""
+    return parse_config(read_config(path), str(path), overrides)
+
+
+def read_config(path: Path) -> str:
+    """The text of `path`; ConfigError if it cannot be read."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path} is larger than {LARGEST_FILE} bytes", hint="It should be a short JSON file.")
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes().decode(ENCODING)
     except OSError as error:
         hint = "Start from the config.json that comes with the node, or set CONFIG_FILE."
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}", hint=hint) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
-    return parse_config(text, str(path), overrides)
 
 
 def parse_config(text: str, name: str = "config.json", overrides: Mapping[str, Any] | None = None) -> Config:
@@ -78,8 +90,9 @@ def parse_config(text: str, name: str = "config.json", overrides: Mapping[str, A
     content, notes = in_todays_form(content)
     for note in notes:
         _tell_once(name, note)
+    laid_over, _ = in_todays_form(overrides or {})
     try:
-        return Config.model_validate(_laid_over(content, overrides or {}))
+        return Config.model_validate(_laid_over(content, laid_over))
     except ValidationError as error:
         lines = [f"{name}: {_describe(detail)}" for detail in _telling(error.errors())[:10]]
         raise ConfigError("\n".join(lines), hint="Every key stands in docs/configuring.md.") from None

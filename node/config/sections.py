@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
 from pydantic.alias_generators import to_camel
 
+from node.addresses import grpc_address, websocket_address
 from node.durations import DAY_MS, HOUR_MS, Duration, Interval
 from node.secrets import Secret
 from node.topics import Target
@@ -59,6 +60,16 @@ class Wallet(Section):
     address_restore_mnemonic: Secret | None = Field(
         None, description="The mnemonic itself, as the official node had it. Better: mnemonicFile.", repr=False
     )
+
+    @field_validator("node_grpcs")
+    @classmethod
+    def _grpcs_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(grpc_address, value))
+
+    @field_validator("websockets")
+    @classmethod
+    def _websockets_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(websocket_address, value))
 
 
 class Parameters(BaseModel):
