@@ -10,6 +10,7 @@ from cli import (
     config,
     export,
     fetch,
+    grade,
     init,
     models,
     predict,
@@ -40,6 +41,7 @@ app.command("fetch")(fetch.fetch)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("scores")(scores.scores)
+app.command("grade")(grade.grade)
 app.command("export")(export.export)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
@@ -50,7 +52,7 @@ app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 
 ELSEWHERE = (
-    "In containers, each has what its own work needs: models, fetch, train and scores are had in updater "
+    "In containers, each has what its own work needs: models, fetch, train, scores and grade are had in updater "
     "(docker compose exec updater allora-node …), wallet and topics in worker. The rest needs an installation: make install."
 )
 

@@ -35,8 +35,10 @@ ZPTAE_PENALTY: Final = 0.01
 CZAR_ALPHA: Final = 1.0
 """For fitting."""
 CZAR_SCORED_ALPHA: Final = 0.01
+CZAR_GRADED_ALPHA: Final = 0.0
 CZAR_EPSILON: Final = 1.0
 CZAR_TAU: Final = 0.05
+CZAR_GRADED_TAU: Final = 0.1
 LEAST_LOSS: Final = 1e-100
 """What the network's package adds before it takes the logarithm."""
 
@@ -78,12 +80,17 @@ def czar_scored(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
     return _czar(truth / scale, forecast / scale, CZAR_SCORED_ALPHA)
 
 
-def _czar(z_truth: Floats, z_forecast: Floats, alpha: float) -> Floats:
+def czar_graded(truth: Floats, forecast: Floats, scale: Floats | float) -> Floats:
+    """The same with the α and τ that the builder kit grades with."""
+    return _czar(truth / scale, forecast / scale, CZAR_GRADED_ALPHA, CZAR_GRADED_TAU)
+
+
+def _czar(z_truth: Floats, z_forecast: Floats, alpha: float, temperature: float = CZAR_TAU) -> Floats:
     delta = alpha / math.sqrt(3)
     curve = 1 + delta**2
     softening = _rise(CZAR_EPSILON, delta, curve)
     left = 1 - _rise(np.abs(z_truth), delta, curve) / softening
-    tau = CZAR_TAU * abs(1 - _rise(math.inf, delta, curve) / softening)
+    tau = temperature * abs(1 - _rise(math.inf, delta, curve) / softening)
     nearness = np.logaddexp(0, left / tau) / np.logaddexp(0, 1 / tau)
     loss: Floats = _czar_unsoftened(z_truth, z_forecast, delta, curve) + nearness * softening
     return loss
