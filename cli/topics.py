@@ -67,7 +67,7 @@ def topics(
 
 
 def _topic(known: KnownTopic) -> Topic:
-    return Topic(known.id, known.cell, "", known.loss, known.epoch_blocks, "", listed_loss=known.listed_loss)
+    return Topic(known.id, known.cell, "", known.loss, known.epoch_blocks, "")
 
 
 def _line(topic: Topic, configured: bool, **more: object) -> Line:
@@ -77,7 +77,7 @@ def _line(topic: Topic, configured: bool, **more: object) -> Line:
         cell.token,
         cell.target.value,
         str(cell.horizon),
-        topic.listed_loss or topic.loss,
+        topic.loss,
         topic.epoch_blocks,
         configured,
     )

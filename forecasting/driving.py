@@ -1,8 +1,8 @@
 """The losses as something to descend: the same curves as in `forecasting.losses`, for torch.
 
 A network adds a correction to a line's answer. Its targets are therefore two columns [N, 2]: what came, and what the line said,
-both in scales; the loss is that of line and correction together. All are smooth enough for gradient descent: `mae` and `zptae` have
-a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
+both in scales; the loss is that of line and correction together. All are smooth enough for gradient descent: `mae`, `zptae` and
+`ztae` have a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
 """
 
 from __future__ import annotations
@@ -61,8 +61,13 @@ def _bend(z: Tensor) -> Tensor:
     return _CURVE * 2 * (z + _DELTA) / (1 + (z + _DELTA) ** 2) ** 2
 
 
+def ztae(truth: Tensor, forecast: Tensor) -> Tensor:
+    """Absolute error after a tanh."""
+    return (forecast.tanh() - truth.tanh()).abs().mean()
+
+
 DRIVING: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
-    "mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "czar": czar,
+    "mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "ztae": ztae, "czar": czar,
 }  # fmt: skip
 """(truth [N], forecast [N]), both in scales → mean loss."""
 

@@ -66,6 +66,12 @@ def zptae(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
     return np.abs(_power_tanh(z_forecast) - _power_tanh(z_truth)) + penalty
 
 
+def ztae(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """Absolute error after a tanh: beyond a large move, forecasts are hardly told apart."""
+    distance: Floats = np.abs(np.tanh(forecast / scale) - np.tanh(truth / scale))
+    return distance
+
+
 def czar(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Composite zero-agnostic return loss: a forecast that falls short of a move costs the more the larger the move.
 
@@ -88,9 +94,9 @@ def czar_graded(truth: Floats, forecast: Floats, scale: Floats | float) -> Float
 def _czar(z_truth: Floats, z_forecast: Floats, alpha: float, temperature: float = CZAR_TAU) -> Floats:
     delta = alpha / math.sqrt(3)
     curve = 1 + delta**2
-    softening = _rise(CZAR_EPSILON, delta, curve)
-    left = 1 - _rise(np.abs(z_truth), delta, curve) / softening
-    tau = temperature * abs(1 - _rise(math.inf, delta, curve) / softening)
+    softening = float(_rise(0.0, CZAR_EPSILON, delta, curve))
+    left = 1 - _rise(0.0, np.abs(z_truth), delta, curve) / softening
+    tau = temperature * abs(1 - curve * math.atan2(1, delta) / softening)
     nearness = np.logaddexp(0, left / tau) / np.logaddexp(0, 1 / tau)
     loss: Floats = _czar_unsoftened(z_truth, z_forecast, delta, curve) + nearness * softening
     return loss
@@ -100,18 +106,21 @@ def _czar_unsoftened(truth: Floats, forecast: Floats, delta: float, curve: float
     sign = np.where(truth >= 0, 1.0, -1.0)
     # Both from the side on which the truth lies: `said` is negative on the wrong side.
     size, said = np.abs(truth), sign * forecast
-    whole = _rise(size, delta, curve)
+    whole = _rise(0.0, size, delta, curve)
     bend = np.minimum(_bend(0.0, delta, curve), _bend(size, delta, curve))
     wrong_side = _bend(0.0, delta, curve) * said**2 / 2 - said + whole
-    too_short = whole - _rise(np.maximum(said, 0.0), delta, curve)
+    too_short = _rise(np.clip(said, 0.0, size), size, delta, curve)
     too_far = bend * (said - size) ** 2 / 2 + curve / (1 + (size + delta) ** 2) * (said - size)
     loss: Floats = np.where(said <= 0, wrong_side, np.where(said <= size, too_short, too_far))
     return loss
 
 
-def _rise(z: Floats | float, delta: float, curve: float) -> Any:
-    """What a forecast of zero loses on a truth of size z ≥ 0."""
-    return curve * (np.arctan(np.add(z, delta)) - math.atan(delta))
+def _rise(low: Floats | float, high: Floats | float, delta: float, curve: float) -> Any:
+    """What a forecast of `low` loses on a truth of `high`, where 0 <= low <= high.
+
+    That is a difference of two arctangents, which loses its digits where a forecast is nearly right and its logarithm is taken;
+    hence one arctangent of a quotient."""
+    return curve * np.arctan(np.subtract(high, low) / (1 + np.add(high, delta) * np.add(low, delta)))
 
 
 def _bend(z: Floats | float, delta: float, curve: float) -> Any:
@@ -124,10 +133,10 @@ def _power_tanh(z: Floats) -> Floats:
     return np.divide(z, (1 + z**2) ** ((1 - ZPTAE_POWER) / 2))
 
 
-LOSSES: Final[dict[str, Loss]] = {"mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "czar": czar}
+LOSSES: Final[dict[str, Loss]] = {"mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "ztae": ztae, "czar": czar}
 """For fitting."""
 
-SCALED: Final = ("huber", "zptae", "czar")
+SCALED: Final = ("huber", "zptae", "ztae", "czar")
 """Those that need a scale."""
 
 _SCORED: Final[dict[str, Loss]] = LOSSES | {"czar": czar_scored}

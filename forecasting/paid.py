@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from forecasting.bars import Floats
-from forecasting.losses import SCALED, as_scored, loss_of
+from forecasting.losses import LEAST_LOSS, SCALED, as_scored, loss_of
 from forecasting.significance import diebold_mariano
 from node.errors import ForecastError
 from node.topics import Target
+
+EXACT: Final = math.log10(2 * LEAST_LOSS)
+"""Logarithm of a loss of nothing, and a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class Paid:
     def scored(self, name: str, sigma: Floats | None, steps: int) -> Scored:
         """The means of those, and whether they differ."""
         own, of_baseline = self.logarithms(name, sigma)
+        # A single exact hit, such as a price that stood still, would outweigh thousands of forecasts.
+        told = np.minimum(own, of_baseline) > EXACT
+        own, of_baseline = own[told], of_baseline[told]
         if len(own) == 0:
             return Scored()
         return Scored(float(own.mean()), float(of_baseline.mean()), diebold_mariano(own, of_baseline, steps).statistic)

@@ -21,14 +21,8 @@ class KnownTopic:
     id: int
     cell: Cell
     epoch_blocks: int
-    listed_loss: str
-    """What the listing calls the loss."""
+    loss: str
     sandbox: bool = False
-
-    @property
-    def loss(self) -> str:
-        """The node's own loss for it."""
-        return STANDS_IN.get(self.listed_loss, self.listed_loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +39,6 @@ class LabelledTopic:
     def reason(self) -> str:
         """Why this node does not answer it."""
         return f"it asks for {self.asks}, and this node answers one number"
-
-
-STANDS_IN: Final = {"ztae": "zptae"}
-"""Losses of the listing that the node does not have, and its own that is nearest: what a topic is trained and judged by."""
 
 
 _TARGETS = {"price": Target.PRICE, "return": Target.LOG_RETURN, "volatility": Target.VOLATILITY}

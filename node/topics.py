@@ -100,8 +100,6 @@ class Topic:
     """What the model reads, by name; empty for the target's usual features."""
     leader: str | None = None
     """Token whose candles the model reads beside the topic's own."""
-    listed_loss: str | None = None
-    """What the network calls the loss, which may be another name than `loss`; None where that is not known."""
 
     @property
     def token(self) -> str:

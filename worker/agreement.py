@@ -75,7 +75,7 @@ def compare(topic: Topic, found: TopicOnChain, *, check_epoch: bool = True) -> l
 def _warnings(topic: Topic, found: TopicOnChain, check_epoch: bool) -> list[str]:
     """What differs in blocks and, since the chain may measure in seconds one day, in seconds too."""
     warnings = []
-    if found.loss and found.loss.lower() not in {topic.loss, topic.listed_loss}:
+    if found.loss and found.loss.lower() != topic.loss:
         warnings.append(f"the chain scores by {found.loss}, config.json says {topic.loss}")
     if check_epoch and topic.epoch_blocks and found.epoch not in {topic.epoch_blocks, topic.epoch_blocks * MIGRATED_SECONDS}:
         warnings.append(f"an epoch has {found.epoch} blocks, the catalogue says {topic.epoch_blocks}")

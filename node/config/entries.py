@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.catalogue import CATALOGUE, LABELLED, RETIRED, STANDS_IN, KnownTopic
+from node.catalogue import CATALOGUE, LABELLED, RETIRED, KnownTopic
 from node.config.endpoints import INFERENCE_PATH, filled, variables_of
 from node.config.sections import LOSSES, MODELS, Parameters, WorkerEntry, nearest
 from node.durations import Duration
@@ -17,8 +17,7 @@ def topic_of(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
     given = entry.parameters
     known = CATALOGUE[network].get(entry.topic_id)
     cell = _cell(entry, network, known)
-    listed_loss = given.loss or (known.listed_loss if known and known.cell == cell else DEFAULT_LOSS[cell.target])
-    loss = STANDS_IN.get(listed_loss, listed_loss)
+    loss = given.loss or (known.loss if known and known.cell == cell else DEFAULT_LOSS[cell.target])
     if loss not in LOSSES:
         raise ValueError(f"Loss {loss!r} is not known; known are {', '.join(LOSSES)}")
     if given.model not in MODELS:
@@ -37,7 +36,6 @@ def topic_of(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
         endpoint=filled(template, variables),
         features=_features(given),
         leader=_leader(given, cell),
-        listed_loss=listed_loss,
     )
 
 

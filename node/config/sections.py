@@ -19,7 +19,7 @@ from node.topics import Target
 MODELS = (
     "birnn", "lstm", "gru", "mlp", "conv_lstm", "auto", "linear", "har", "ewma", "persistence", "trailing_volatility",
 )  # fmt: skip
-LOSSES = ("mse", "mae", "huber", "zptae", "czar")
+LOSSES = ("mse", "mae", "huber", "zptae", "ztae", "czar")
 
 
 def _read_duration(value: object) -> object:

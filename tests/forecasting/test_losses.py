@@ -120,7 +120,7 @@ def test_czar_ranks_oracle_zero_and_random_as_the_network_published() -> None:
     assert LOSSES["czar"](truth, noise.permutation(truth), one).mean() == pytest.approx(1.32, abs=0.02)
 
 
-@pytest.mark.parametrize("name", ["mse", "mae", "huber", "zptae"])
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "zptae", "ztae"])
 def test_a_right_forecast_loses_nothing_and_a_wrong_one_something(name: str) -> None:
     truth = np.array([-2.0, 0.0, 0.5])
     scale = np.array([1.0, 2.0, 0.5])
@@ -128,7 +128,7 @@ def test_a_right_forecast_loses_nothing_and_a_wrong_one_something(name: str) -> 
     assert (LOSSES[name](truth, truth + 0.1, scale) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["huber", "zptae", "czar"])
+@pytest.mark.parametrize("name", ["huber", "zptae", "ztae", "czar"])
 def test_losses_measured_in_scales_know_no_units(name: str) -> None:
     noise = np.random.default_rng(1)
     truth, forecast, scale = noise.normal(size=100), noise.normal(size=100), np.full(100, 0.7)
@@ -138,6 +138,21 @@ def test_losses_measured_in_scales_know_no_units(name: str) -> None:
 def test_huber_is_squared_near_and_absolute_far() -> None:
     losses = LOSSES["huber"](np.zeros(2), np.array([0.5, 3.0]), np.ones(2))
     np.testing.assert_allclose(losses, [0.125, 2.5])
+
+
+def test_ztae_is_the_distance_of_two_tanhs_and_never_above_two() -> None:
+    losses = LOSSES["ztae"](np.array([1.0, -50.0]), np.array([0.5, 50.0]), np.ones(2))
+    np.testing.assert_allclose(losses, [math.tanh(1) - math.tanh(0.5), 2.0])
+
+
+@pytest.mark.parametrize("miss", [1e-3, 1e-6, 1e-9])
+def test_a_forecast_that_is_nearly_right_keeps_the_digits_of_its_loss(miss: float) -> None:
+    """Far out a small miss costs its size times the curve's slope, which is far less than a difference of arctangents resolves."""
+    truth = np.array([2_000.0])
+    delta = 0.01 / math.sqrt(3)
+    slope = (1 + delta**2) / (1 + (2_000 + delta) ** 2)
+    beyond_exact = czar_scored(truth, truth - miss, np.ones(1))[0] - czar_scored(truth, truth, np.ones(1))[0]
+    assert beyond_exact == pytest.approx(slope * miss, rel=1e-3, abs=1e-20)
 
 
 def test_zptae_lets_an_outlier_grow_slowly_and_punishes_the_absurd() -> None:
