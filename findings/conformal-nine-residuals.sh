@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# What: nine residuals are just enough for a 90 % interval: rank ceil(0.9 × 10) = 9. Asked for it, crepes answers infinity, mapie raises,
-#   and puncc gives the ninth when alpha is written 0.1 and raises when it is written 1 - 0.9. With 99 residuals crepes still takes one
-#   rank more than the other two at 80 and 90 %, and the right one at 50, 95 and 99 %.
-# Why it surprises: all three document the same formula. The difference is 1 - 0.9 = 0.09999999999999998 in floating point: crepes cuts
-#   (1 - confidence) × (n + 1) to a whole number and loses one, puncc compares the two sides. 1 - 0.95 errs the other way. (mapie asks
-#   for more than 1 / (1 - confidence) examples, which is one more than the formula needs.)
+# What: nine residuals are just enough for a 90 % interval: rank ceil(0.9 × 10) = 9. Asked for it, crepes answers infinity,
+#   mapie raises, and puncc gives the ninth when alpha is written 0.1 and raises when it is written 1 - 0.9. With 99 residuals
+#   crepes still takes one rank more than the other two at 80 and 90 %, and the right one at 50, 95 and 99 %.
+# Why it surprises: all three rest on the same formula. The difference is 1 - 0.9 = 0.09999999999999998 in floating point:
+#   crepes cuts (1 - confidence) × (n + 1) to a whole number and loses one, puncc compares the two sides. 1 - 0.95 errs the
+#   other way. (mapie asks for more than 1 / (1 - confidence) examples, where the formula needs one less than that.)
 # Versions: crepes 0.9.1, mapie 1.6.0, puncc 0.9.3, numpy 1.26.4, scikit-learn 1.9.1, pandas 3.0.6.
-# What to do: take the rank in whole numbers (ceil((n + 1) × 90 / 100) with integers, or a rounding before the ceil); give puncc alpha
-#   as a literal; do not compare intervals of different libraries at the edge of what the sample size allows.
+# What to do: take the rank in whole numbers (ceil((n + 1) × 90 / 100) with integers, or a rounding before the ceil); give puncc
+#   alpha as a literal; do not compare intervals of different libraries at the edge of what the sample size allows.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
-    crepes==0.9.1 mapie==1.6.0 puncc==0.9.3 numpy==1.26.4 scikit-learn==1.9.1 pandas==3.0.6
+    crepes==0.9.1 mapie==1.6.0 puncc==0.9.3 numpy==1.26.4 scikit-learn==1.9.1 pandas==3.0.6 || exit 2
 "$folder/venv/bin/python" - <<'PYTHON'
 import math
 import sys
@@ -76,7 +76,8 @@ more = {}
 for percent in (50, 80, 90, 95, 99):
     right = math.ceil(Fraction(percent, 100) * 100)
     more[percent] = answer(by_crepes, 99, percent / 100) - right
-    print(f"seen: 99 residuals, {percent} %: rank {right} is right; crepes {more[percent]:+.0f}, puncc {answer(by_puncc, 99, 1 - percent / 100) - right:+.0f}")
+    by_the_other = answer(by_puncc, 99, 1 - percent / 100) - right
+    print(f"seen: 99 residuals, {percent} %: rank {right} is right; crepes {more[percent]:+.0f}, puncc {by_the_other:+.0f}")
 known = nine == [math.inf, "raises ValueError", 9.0, "raises ValueError"]
 sys.exit(0 if known and more == {50: 0, 80: 1, 90: 1, 95: 0, 99: 0} else "no longer so")
 PYTHON

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# What: a Mondrian conformal regressor of crepes that meets a category it was not calibrated on answers with the interval [0, 0]. Not
-#   infinite, not an error, no warning, and not even around the forecast: for a price of 60000 the interval is [0, 0].
-# Why it surprises: too few examples in a category give an infinite interval and a warning; none at all, the extreme of the same case,
-#   gives the narrowest interval there is. Categories by hour, weekday or regime meet a new value sooner or later. The conformal
-#   predictive system of the same package does the same, and its p-values in that category come from no example.
+# What: a Mondrian conformal regressor of crepes that meets a category it was not calibrated on answers with the interval [0,
+#   0]. Not infinite, not an error, no warning, and not even around the forecast: for a price of 60000 the interval is [0, 0].
+# Why it surprises: too few examples in a category give an infinite interval and a warning; none at all, the extreme of the same
+#   case, gives the narrowest interval there is. Categories by hour, weekday or regime meet a new value sooner or later. The
+#   conformal predictive system of the same package does the same, and its p-values in that category come from no example.
 # Versions: crepes 0.9.1, numpy 2.4.6, scikit-learn 1.9.1, pandas 3.1.1.
-# What to do: check np.isin(categories, those of the calibration) before asking, and refuse or fall back to the regressor without them.
+# What to do: check np.isin(categories, those of the calibration) before asking, and refuse or fall back to the regressor
+#   without them.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check crepes==0.9.1 numpy==2.4.6 scikit-learn==1.9.1 pandas==3.1.1
+"$folder/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+    crepes==0.9.1 numpy==2.4.6 scikit-learn==1.9.1 pandas==3.1.1 || exit 2
 "$folder/venv/bin/python" - <<'PYTHON'
 import sys
 import warnings
