@@ -138,5 +138,5 @@ def test_readme_lists_every_page() -> None:
 def test_the_architecture_has_every_folder_of_the_repository_and_no_other() -> None:
     rooms = re.findall(r"^\| `([a-z_]+)/` \|", TEXTS["architecture.md"], re.MULTILINE)
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
-    assert sorted(rooms) == sorted([*packages, "benchmarks", "config", "deploy", "docs", "tests"])
+    assert sorted(rooms) == sorted([*packages, "benchmarks", "config", "deploy", "docs", "findings", "tests"])
     assert all((ROOT / room).is_dir() for room in rooms)
