@@ -16,9 +16,10 @@ lags below `steps` that exceed 1.96 / √pairs. Truths of 0 do not count among t
 corrected by half a sample; standard errors of gains and of the aspect ratio are those of their influence functions. Letters are
 those of `forecasting.checks`.
 
-Source: the kit's public code, read in November 2026, which says that it follows the network's own metrics of workers. It is for log
-returns alone, so volatilities have no such criteria here. Our reading: a ledger's participation is counted between the first and
-the last nonce that it knows of, and what the worker took counts as submitted."""
+Source: the kit's public code, read in November 2026, which says that it follows the network's own metrics of workers. It is for
+log returns alone, so volatilities have no such criteria here. Our reading: the participation of a ledger is counted between the
+first and the last nonce that it knows of, and what the worker took counts as submitted.
+"""
 
 from __future__ import annotations
 
