@@ -12,11 +12,10 @@ from market.candle_store import CandleStore
 from market.exchange import Standing
 from market.sources import LACKING_MS, REST_MS, Sources, open_sources
 from node.clock import ManualClock
-from node.database import open_database
 from node.durations import Interval
 from node.errors import ExchangeUnreachableError, MarketError, RateLimitedError, UnknownSymbolError
 from node.settings import Settings
-from tests.market.samples import MINUTE, NOW_MS, make_candles
+from tests.market.samples import MINUTE, NOW_MS, database_in_memory, make_candles
 
 STEP = MINUTE.ms
 BARS = 3000
@@ -61,7 +60,7 @@ class Held:
 class World:
     def __init__(self) -> None:
         self.clock = ManualClock(NOW_MS)
-        self.engine = open_database("sqlite://")
+        self.engine = database_in_memory()
         self.store = CandleStore(self.engine)
         self.binance, self.kraken = Held("binance", self.clock, 1), Held("kraken", self.clock, 2, reach=700)
         self.sources = Sources([self.binance, self.kraken], self.clock)
