@@ -51,7 +51,11 @@ def fetch(
                 problems.append(error)
                 rows.append(row | {"problem": error.message})
                 continue
-        rows.append(row | {"stored": done.stored, "have": done.have, "want": done.want, "holes": done.holes})
+        row |= {"stored": done.stored, "have": done.have, "want": done.want, "holes": done.holes}
+        if done.complaint is not None:
+            problems.append(done.complaint)
+            row["problem"] = done.complaint.message
+        rows.append(row)
     sources.close()
     if as_json:
         typer.echo(json.dumps(rows, indent=2))

@@ -24,6 +24,7 @@ from cli import (
 )  # fmt: skip
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
+from node.proxies import keep_loopback_direct
 from node.start import exit_for
 from node.terminal import write_plain_where_needed
 from node.version import VERSION
@@ -79,6 +80,7 @@ _debug = False
 def main() -> None:
     """Run the command; an error of the node is one message with a hint, never a traceback unless --debug."""
     write_plain_where_needed()
+    keep_loopback_direct()
     try:
         app()
     except NodeError as error:

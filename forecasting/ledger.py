@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, delete, func, inspect, select
+from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, func, inspect, select
 
 from forecasting.bars import Floats, runs_of
+from forecasting.forgetting import forget
 from forecasting.intervals import LEVELS
 from forecasting.long_deviation import stored_deviation
 from forecasting.signature import Signature
@@ -143,12 +144,14 @@ class Ledger:
         return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES, "sigma"]]
 
     def prune(self, before_ms: int) -> int:
-        """Forget answers made from a bar before `before_ms`, and what was taken for nonces before it; how many answers."""
+        """Forget answers made from a bar before `before_ms`, and what was taken for nonces before it; how many answers.
+
+        Only a part at once, the oldest first; see `forecasting.forgetting`.
+        """
         self.submissions.prune(before_ms)
         if not self._is_there():
             return 0
-        with self._engine.begin() as connection:
-            return connection.execute(delete(_answers).where(_answers.c.made_from < before_ms)).rowcount
+        return forget(self._engine, _answers.c.topic_id, _answers.c.made_from, before_ms)
 
     def _is_there(self) -> bool:
         self._exists = self._exists or inspect(self._engine).has_table(_answers.name)

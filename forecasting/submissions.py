@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import BigInteger, Boolean, Column, Double, Engine, Integer, String, Table, delete, func, inspect, select, update
+from sqlalchemy import BigInteger, Boolean, Column, Double, Engine, Integer, String, Table, func, inspect, select, update
 
 from forecasting.bars import Floats, Integers, runs_of
+from forecasting.forgetting import forget
 from forecasting.long_deviation import stored_deviation
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
@@ -127,11 +128,10 @@ class Submissions:
         return found or 0
 
     def prune(self, before_ms: int) -> int:
-        """Forget every nonce whose base lies before `before_ms`; how many there were."""
+        """Forget nonces whose base lies before `before_ms`, a part at once; how many there were."""
         if not self._is_there():
             return 0
-        with self._engine.begin() as connection:
-            return connection.execute(delete(_submissions).where(_submissions.c.base_ms < before_ms)).rowcount
+        return forget(self._engine, _submissions.c.topic_id, _submissions.c.base_ms, before_ms)
 
     def _is_there(self) -> bool:
         self._exists = self._exists or inspect(self._engine).has_table(_submissions.name)

@@ -134,9 +134,10 @@ class LedgerKeeper:
         now_ms = self._clock.now_ms()
         topics = {state.topic.id: state.topic for state in self._board.current.states}
         self._scores.follow(topics.values())
-        due = [topic for topic in topics.values() if now_ms - self._scores.scored_ms(topic) >= RESCORE_MS]
-        if due:
-            topic = min(due, key=self._scores.scored_ms)
+        # What was scored while the clock was far ahead is due as well.
+        ages = {topic: abs(now_ms - self._scores.scored_ms(topic)) for topic in topics.values()}
+        topic = max(ages, key=lambda each: ages[each], default=None)
+        if topic is not None and ages[topic] >= RESCORE_MS:
             self._scores.put(score_topic(self._opened(), topic, now_ms))
 
     def keep_safely(self, *, scoring: bool = True) -> None:

@@ -23,7 +23,7 @@ from inference.snapshot import Board, Problem, Snapshot, Source, TopicState
 from inference.waiting import UPDATER, no_model
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
-from node.clock import Clock
+from node.clock import Clock, Pause
 from node.config import ConfigFile
 from node.database import Heartbeat, Heartbeats
 from node.durations import MINUTE_MS, SECOND_MS
@@ -71,8 +71,8 @@ class Watcher:
         self._data: MarketData | None = None
         self._topics: tuple[Topic, ...] = ()
         self._forecasters: dict[Cell, Forecaster] = {}
-        self._looked_ms = clock.now_ms()
-        self._complained_ms: int | None = None
+        self._looked_ms = clock.monotonic_ms()
+        self._complained = Pause(clock)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._configure()
@@ -100,7 +100,7 @@ class Watcher:
 
     def hung_for_ms(self) -> int | None:
         """How long no look has succeeded, if that is too long."""
-        silent = self._clock.now_ms() - self._looked_ms
+        silent = self._clock.monotonic_ms() - self._looked_ms
         return silent if silent > HUNG_AFTER_MS else None
 
     def _run(self) -> None:
@@ -116,9 +116,9 @@ class Watcher:
             self._metrics.failed_rounds.inc()
             self._complain(error)
         else:
-            self._looked_ms = self._clock.now_ms()
-            self._complained_ms = None
-            self._metrics.last_round.set(self._looked_ms / SECOND_MS)
+            self._looked_ms = self._clock.monotonic_ms()
+            self._complained.end()
+            self._metrics.last_round.set(self._clock.now_ms() / SECOND_MS)
         self._metrics.round_seconds.observe(time.perf_counter() - started)
 
     def look(self) -> None:
@@ -172,7 +172,6 @@ class Watcher:
         return TopicState(topic, sources, self._config.current.inference.stale_after, None, problem)
 
     def _complain(self, error: Exception) -> None:
-        now = self._clock.now_ms()
-        if self._complained_ms is None or now - self._complained_ms >= REMIND_MS:
-            self._complained_ms = now
+        if not self._complained.lasts:
+            self._complained.begin(REMIND_MS)
             log.error("looking at candles and models failed, answers will run out", error=error)

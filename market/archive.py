@@ -119,9 +119,9 @@ class BinanceArchive:
         if answer.status == 404:
             return None
         if answer.status in (403, 451):
-            raise ExchangeRefusedError(f"{self._base} answered {answer.status}")
+            raise ExchangeRefusedError(f"{self._base} {answer.status_text}")
         if answer.status != 200:
-            raise ExchangeUnreachableError(f"{self._base} answered {answer.status}")
+            raise ExchangeUnreachableError(f"{self._base} {answer.status_text}")
         return answer
 
 

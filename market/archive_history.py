@@ -14,12 +14,16 @@ import structlog
 
 from market.archive import BinanceArchive, Period, periods
 from market.candle_store import CandleStore
-from market.exchange import PAGE, bad_rows
+from market.doubts import Doubts
+from market.exchange import PAGE, bad_rows, doubtful_rows, within
 from market.taken_files import TakenFile, TakenFiles
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, MarketError
 
 log = structlog.get_logger(__name__)
+
+ARCHIVE = "archive"
+"""Its name where it counts that a file says something, and not REST."""
 
 SOURCE = "binance"
 """The archive holds the very candles that the exchange's REST route hands out."""
@@ -45,6 +49,7 @@ class ArchiveHistory:
 
     def __post_init__(self) -> None:
         self._files = TakenFiles(self.store.engine)
+        self._doubts = Doubts(self.store.engine)
         self._taken = self._files.of(self.symbol, self.interval)
 
     def fill(self, stop: threading.Event, on_file: Callable[[], None]) -> int:
@@ -78,7 +83,8 @@ class ArchiveHistory:
         if self._lacks(period) > PAGE:
             return True
         taken = self._taken.get(str(period))
-        return taken is not None and self.now_ms - taken.asked_ms >= ASK_AGAIN_MS
+        # What was asked while the clock was far ahead is due as well.
+        return taken is not None and abs(self.now_ms - taken.asked_ms) >= ASK_AGAIN_MS
 
     def _take(self, period: Period) -> int | None:
         """Write the file's candles; how many they were, None if there is no such file."""
@@ -90,8 +96,10 @@ class ArchiveHistory:
             candles = self.archive.candles(self.symbol, self.interval, period, checksum)
             if bad_rows(candles):
                 log.warning("candles that break an invariant were left out", file=str(period), rows=bad_rows(candles))
-            candles = candles[candles["open_time"].between(self.first_ms, self.last_ms)]
+            candles = within(candles, self.first_ms, self.last_ms, bad_rows(candles))
+            believed = self._doubts.believed(self.symbol, self.interval, ARCHIVE, doubtful_rows(candles), period.end_ms)
             written = self.store.upsert(self.symbol, self.interval, candles, SOURCE)
+            written += self.store.upsert(self.symbol, self.interval, believed, SOURCE)
         self._files.note(self.symbol, self.interval, str(period), TakenFile(checksum, self.now_ms))
         return written
 

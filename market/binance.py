@@ -17,10 +17,11 @@ import pandas as pd
 import structlog
 
 from market.binance_wire import Page, read_page
-from market.bounded_http import Answer, BoundedHttp, earlier
+from market.bounded_http import PROXY_REFUSES, Answer, BoundedHttp
 from market.candles import empty_candles
-from market.exchange import PAGE, Exchange, Standing, with_bad_rows
-from node.clock import Clock
+from market.exchange import PAGE, Exchange, Standing, with_bad_rows, with_doubtful
+from market.exchange_time import ExchangeTime
+from node.clock import Clock, Pause
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from node.errors import (
     BadMarketDataError,
@@ -46,9 +47,6 @@ REFUSED_MS: Final = HOUR_MS
 FAILED_MS: Final = MINUTE_MS
 """How long a base that was down is asked last."""
 
-CLOCK_OFF_MS: Final = 30 * SECOND_MS
-"""A clock that differs more from the exchange's, whatever the answer's way here took, is the machine's fault."""
-
 _RATE_LIMITED: Final = {429: 60 * SECOND_MS, 418: 120 * SECOND_MS}
 """How long to be silent if the exchange does not say."""
 
@@ -61,11 +59,11 @@ _Read = TypeVar("_Read")
 
 @dataclass
 class _Base:
-    """A base URL and until when it is left alone, or asked last."""
+    """A base URL, and the pauses in which it is left alone, or asked last."""
 
     url: str
-    refused_until: int = 0
-    failed_until: int = 0
+    refused: Pause
+    failed: Pause
 
 
 class BinanceSpot(Exchange):
@@ -75,6 +73,8 @@ class BinanceSpot(Exchange):
     """
 
     name = "binance"
+    variable = "EXCHANGE_URLS"
+    """Where its bases are named."""
 
     def __init__(
         self,
@@ -90,10 +90,11 @@ class BinanceSpot(Exchange):
         self.used_weight = 0
         """Request weight used in the minute of the last answer, as the exchange counts it."""
         self._weight_minute = 0
-        self._bases = [_Base(url.rstrip("/")) for url in bases]
+        self._bases = [_Base(url.rstrip("/"), Pause(clock), Pause(clock)) for url in bases]
         self._clock = clock
         self._http = BoundedHttp((connect_timeout, read_timeout), total_timeout / len(bases))
-        self._silent_until = 0
+        self._silence = Pause(clock)
+        self._time = ExchangeTime(clock, self._second_opinion)
         self._closed = threading.Event()
 
     def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
@@ -101,19 +102,21 @@ class BinanceSpot(Exchange):
         if not SYMBOL_PATTERN.fullmatch(symbol):
             raise UnknownSymbolError(f"{symbol[:40]!r} cannot be a pair of the exchange")
         end_ms = min(end_ms, interval.last_closed(self._clock.now_ms()))
-        parts, bad, start = [empty_candles()], 0, max(0, start_ms)
+        parts, doubtful, bad, start = [empty_candles()], list[pd.DataFrame](), 0, max(0, start_ms)
         while start <= end_ms:
             query = {"symbol": symbol, "interval": interval.value, "startTime": start, "endTime": end_ms, "limit": PAGE}
             page = self._ask("/api/v3/klines", query, lambda answer: self._read_page(answer, interval))
             candles = page.candles[page.candles["open_time"].between(start, end_ms)]
             bad += page.bad
             parts.append(candles)
+            doubtful.append(page.doubtful[page.doubtful["open_time"].between(start, end_ms)])
             if candles.empty or page.rows < PAGE:
                 break
             start = int(candles["open_time"].iloc[-1]) + interval.ms
         if bad:
             log.warning("candles that break an invariant were left out", symbol=symbol, interval=interval.value, rows=bad)
-        return with_bad_rows(pd.concat(parts, ignore_index=True), bad)
+        found = with_bad_rows(pd.concat(parts, ignore_index=True), bad)
+        return with_doubtful(found, pd.concat(doubtful, ignore_index=True)) if doubtful else found
 
     def reach(self, interval: Interval) -> int | None:
         """Every candle since a pair's listing."""
@@ -125,11 +128,10 @@ class BinanceSpot(Exchange):
 
     def standing(self) -> Standing:
         """How Binance treats us, from what it last answered; asks nothing."""
-        now_ms = self._clock.now_ms()
         return Standing(
             used_weight=self.used_weight,
-            silent_seconds=max(0, self._silent_until - now_ms) / SECOND_MS,
-            refusing=sum(base.refused_until > now_ms for base in self._bases),
+            silent_seconds=self._silence.left_ms / SECOND_MS,
+            refusing=sum(base.refused.lasts for base in self._bases),
         )
 
     def close(self) -> None:
@@ -138,47 +140,58 @@ class BinanceSpot(Exchange):
         self._http.close()
 
     def _read_page(self, answer: Answer, interval: Interval) -> Page:
-        return read_page(answer, interval, earlier(self._clock.now_ms(), answer))
+        return read_page(answer, interval, self._time.closed_by(answer))
 
-    def _ask(self, path: str, query: dict[str, Any], read: Callable[[Answer], _Read]) -> _Read:
-        """What `read` makes of the first answer that it can read; one error for all bases otherwise."""
+    def _ask(self, path: str, query: dict[str, Any], read: Callable[[Answer], _Read], *, last_first: bool = False) -> _Read:
+        """What `read` makes of the first answer that it can read; one error for all bases otherwise.
+
+        With `last_first` another base than usual is asked, where there is one: for a second opinion.
+        """
         self._wait_for_weight()
         errors: list[MarketError] = []
-        for base in self._usable_bases():
+        bases = self._usable_bases()
+        for base in bases[::-1] if last_first else bases:
             self._check_silence()
             try:
                 answer = self._http.get(base.url + path, query)
-                self._compare_clocks(answer)
                 self._follow_weight(answer)
                 self._check_status(base, answer, query)
                 result = read(answer)
             except (ExchangeUnreachableError, BadMarketDataError) as error:
-                base.failed_until = self._clock.now_ms() + FAILED_MS
+                base.failed.begin(FAILED_MS)
                 errors.append(error)
             except ExchangeRefusedError as error:
-                base.refused_until = self._clock.now_ms() + REFUSED_MS
+                base.refused.begin(REFUSED_MS)
                 log.warning("the exchange refuses us, this address is left alone for an hour", base=base.url, error=error)
                 errors.append(error)
             else:
-                base.failed_until = 0
+                base.failed.end()
                 return result
-        raise _sum_of(errors, [base.url for base in self._bases])
+        raise _sum_of(errors, [base.url for base in self._bases], self.variable)
 
     def _usable_bases(self) -> list[_Base]:
         """In the given order, those that failed a moment ago last; not those that refuse us."""
-        now_ms = self._clock.now_ms()
-        usable = [base for base in self._bases if base.refused_until <= now_ms]
-        return sorted(usable, key=lambda base: base.failed_until > now_ms)
+        usable = [base for base in self._bases if not base.refused.lasts]
+        return sorted(usable, key=lambda base: base.failed.lasts)
 
     def _check_silence(self) -> None:
-        left_ms = self._silent_until - self._clock.now_ms()
+        left_ms = self._silence.left_ms
         if left_ms > 0:
             message = f"the exchange's rate limit holds for another {left_ms / 1000:.0f} s"
             raise RateLimitedError(message, retry_after=left_ms / 1000)
 
+    def _second_opinion(self) -> int:
+        """The exchange's time, of another base if there is one; MarketError too where nothing is to spare for that."""
+        if self._weight_is_used_up():
+            raise RateLimitedError("request weight is nearly used up", retry_after=MINUTE_MS / SECOND_MS)
+        return self._ask("/api/v3/time", {}, _read_time, last_first=True)
+
+    def _weight_is_used_up(self) -> bool:
+        return self.used_weight >= WEIGHT_PAUSE and self._weight_minute == self._clock.now_ms() // MINUTE_MS
+
     def _wait_for_weight(self) -> None:
         now_ms = self._clock.now_ms()
-        if self.used_weight >= WEIGHT_PAUSE and self._weight_minute == now_ms // MINUTE_MS:
+        if self._weight_is_used_up():
             log.info("request weight is nearly used up, waiting for the next minute", used=self.used_weight)
             self._clock.wait(min((MINUTE_MS - now_ms % MINUTE_MS) / 1000, LONGEST_PAUSE_S), self._closed)
 
@@ -186,12 +199,6 @@ class BinanceSpot(Exchange):
         header = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
         if header.isdecimal():
             self.used_weight, self._weight_minute = int(header[:9]), self._clock.now_ms() // MINUTE_MS
-
-    def _compare_clocks(self, answer: Answer) -> None:
-        ahead_ms = self._clock.now_ms() - answer.sent_ms if answer.sent_ms is not None else 0
-        if abs(ahead_ms) > CLOCK_OFF_MS:
-            how = "ahead of" if ahead_ms > 0 else "behind"
-            log.warning("this machine's clock is wrong", reason=f"{abs(ahead_ms) // SECOND_MS} s {how} the exchange's")
 
     def _check_status(self, base: _Base, answer: Answer, query: dict[str, Any]) -> None:
         """Nothing for 200, the fitting MarketError for anything else."""
@@ -201,25 +208,36 @@ class BinanceSpot(Exchange):
         if answer.status in _RATE_LIMITED:
             self._fall_silent(answer, message)
         if answer.status in _REFUSED:
-            raise ExchangeRefusedError(f"{base.url} answered {answer.status}")
-        if answer.status >= 500:
-            raise ExchangeUnreachableError(f"{base.url} answered {answer.status}", hint="It is asked again with the next candle.")
+            raise ExchangeRefusedError(f"{base.url} {answer.status_text}")
+        if answer.status >= 500 or answer.status == PROXY_REFUSES:
+            raise ExchangeUnreachableError(f"{base.url} {answer.status_text}", hint="It is asked again with the next candle.")
         if code == _UNKNOWN_SYMBOL:
             hint = "Check the topic's Token in config.json."
             raise UnknownSymbolError(f"{self.name} has no pair {query.get('symbol')}", hint=hint)
-        raise BadMarketDataError(f"{base.url} answered {answer.status}: {message or answer.start}")
+        raise BadMarketDataError(f"{base.url} {answer.status_text}: {message or answer.start}")
 
     def _fall_silent(self, answer: Answer, message: str) -> NoReturn:
-        now_ms = self._clock.now_ms()
         header, banned = answer.headers.get("Retry-After", "").strip(), _BANNED_UNTIL.search(message)
         if header.isdecimal():
             wait_ms = int(header[:9]) * SECOND_MS
         else:
-            wait_ms = int(banned[1]) - now_ms if banned else _RATE_LIMITED[answer.status]
+            wait_ms = self._until(int(banned[1]), answer) if banned else _RATE_LIMITED[answer.status]
         wait_ms = min(max(wait_ms, SECOND_MS), LONGEST_BAN_MS)
-        self._silent_until = max(self._silent_until, now_ms + wait_ms)
+        self._silence.begin(wait_ms)
         text = f"the exchange answered {answer.status}: no request for {wait_ms / 1000:.0f} s"
         raise RateLimitedError(text, retry_after=wait_ms / 1000, hint="Give the node an address of its own if this goes on.")
+
+    def _until(self, end_ms: int, answer: Answer) -> int:
+        """Milliseconds until the exchange's clock shows `end_ms`; this machine's clock may be far from it, and so may a Date."""
+        times = (self._clock.now_ms(), answer.sent_ms)
+        return min((end_ms - each for each in times if each is not None and each < end_ms), default=0)
+
+
+class BinanceUs(BinanceSpot):
+    """Binance.US: the same routes before another market, with other prices and hardly any volume."""
+
+    name = "binance_us"
+    variable = "BINANCE_US_URL"
 
 
 def _read_time(answer: Answer) -> int:
@@ -238,10 +256,10 @@ def _binance_error(answer: Answer) -> tuple[int, str]:
         return 0, ""
 
 
-def _sum_of(errors: list[MarketError], bases: list[str]) -> MarketError:
+def _sum_of(errors: list[MarketError], bases: list[str], variable: str) -> MarketError:
     """One error for all bases: of the kind that promises most from asking again."""
     if not errors:
-        return ExchangeRefusedError(f"every base refuses us: {', '.join(bases)}", hint="Set EXCHANGE_URLS to another base.")
+        return ExchangeRefusedError(f"every base refuses us: {', '.join(bases)}", hint=f"Set {variable} to another base.")
     chosen = min(errors, key=lambda error: isinstance(error, ExchangeRefusedError))
     message = "; ".join(error.message for error in errors)
     return type(chosen)(message, hint=chosen.hint)

@@ -42,6 +42,11 @@ from node.durations import Interval
 CHUNK = 5_000
 """Rows written in one transaction: readers in other processes see progress, and a killed writer loses little."""
 
+LEAST_PRUNED: Final = 100
+MOST_PRUNED: Final = 10_000
+PRUNED_PART: Final = 10
+"""What is forgotten at once: see `CandleStore.prune`."""
+
 FIRST_SOURCE: Final = "binance"
 """Where every candle came from before sources were kept."""
 
@@ -215,7 +220,16 @@ class CandleStore:
         return [(symbol, Interval(interval)) for symbol, interval in found]
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
-        """Delete candles older than `before_ms`; how many there were."""
+        """Delete candles older than `before_ms`, the oldest first and only a part of them at once; how many there were.
+
+        The part is a tenth of the time that the series spans, between `LEAST_PRUNED` and `MOST_PRUNED` candles: whoever is wrong
+        about what is old loses no more before it is noticed, and others wait no longer for the database.
+        """
+        oldest, newest = self.next_after(symbol, interval, -1), self.newest(symbol, interval)
+        if oldest is None or newest is None:
+            return 0
+        part_ms = min(MOST_PRUNED * interval.ms, max(LEAST_PRUNED * interval.ms, (newest - oldest) // PRUNED_PART))
+        before_ms = min(before_ms, oldest + part_ms)
         with self.engine.begin() as connection:
             connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.end_ms < before_ms))
             deleted = connection.execute(_of(delete(_candles), _candles, symbol, interval).where(_candles.c.open_time < before_ms))

@@ -29,6 +29,9 @@ LARGEST_JUMP: Final = 2.0
 LARGEST_RANGE: Final = 5.0
 """Factors between prices beyond which a candle is an error of the source and not a move of the market; see `plausible_rows`."""
 
+ENOUGH_TO_TELL: Final = 10
+"""So many rows show by their distances of which interval they are."""
+
 SHORTEST_RUN: Final = 60
 """So many candles in a row on another scale are believed after all: a source that errs for so long cannot be told from a market."""
 
@@ -130,6 +133,21 @@ def _distrust_other_scales(
             continue
         trusted = run[plausible[run]]
         level = ends[trusted[-1]] if len(trusted) else begins[run[0]]
+
+
+def check_interval(open_time: npt.NDArray[np.float64] | npt.NDArray[np.int64], interval: Interval) -> None:
+    """BadMarketDataError if these open times are those of another interval: every fifth minute would pass for a candle of five.
+
+    Times that stand closer than the interval cannot be its candles. Those that all lie on the grid of a longer one, and never
+    closer than that, are not either; of a few rows this is not certain, so it takes ten.
+    """
+    steps = np.diff(np.unique(open_time))
+    if not len(steps):
+        return
+    if float(np.median(steps)) < interval.ms:
+        raise BadMarketDataError(f"candles of another interval than {interval} were sent, {np.median(steps) / 1000:g} s apart")
+    if len(steps) + 1 >= ENOUGH_TO_TELL and float(steps.min()) > interval.ms and not np.any(steps % steps.min()):
+        raise BadMarketDataError(f"candles of another interval than {interval} were sent, {steps.min() / 1000:g} s apart")
 
 
 def check_candles(frame: pd.DataFrame, interval: Interval, now_ms: int) -> pd.DataFrame:

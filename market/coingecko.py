@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from market.bounded_http import earlier
-from market.candles import COLUMNS, OPTIONAL_COLUMNS, PRICES, plausible_rows, sound_rows
-from market.exchange import Exchange, Standing, token_of, with_bad_rows
+from market.candles import COLUMNS, ENOUGH_TO_TELL, OPTIONAL_COLUMNS, PRICES, plausible_rows, sound_rows
+from market.exchange import Exchange, Standing, token_of, with_doubtful, within
 from market.public_api import PublicApi
 from node.clock import Clock
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Interval
 from node.errors import BadMarketDataError, UnknownSymbolError
+from node.secrets import Secret
 
 COINS: Final = {
     "ADA": "cardano",
@@ -38,6 +40,9 @@ COINS: Final = {
 }
 """CoinGecko's names. Several coins share a token's letters, so that no name is guessed."""
 
+KEY_HEADER: Final = "x-cg-demo-api-key"
+"""Where a key of CoinGecko's free Demo plan belongs; without one it answers a few requests a minute from an address, or none."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -55,9 +60,13 @@ class CoinGecko(Exchange):
 
     name = "coingecko"
 
-    def __init__(self, base: str, clock: Clock, *, connect_timeout: float = 5, read_timeout: float = 10) -> None:
+    def __init__(
+        self, base: str, clock: Clock, *, api_key: Secret | None = None, connect_timeout: float = 5, read_timeout: float = 10
+    ) -> None:
         self._clock = clock
-        self._api = PublicApi(base, clock, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        # In a header, never in a URL, which ends up in logs of many.
+        headers = {} if api_key is None else {KEY_HEADER: api_key.get_secret_value()}
+        self._api = PublicApi(base, clock, connect_timeout=connect_timeout, read_timeout=read_timeout, headers=headers)
 
     def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
         """Closed candles with start_ms <= open_time <= end_ms, as far as there are; see `Exchange.candles`.
@@ -77,7 +86,7 @@ class CoinGecko(Exchange):
             raise BadMarketDataError(f"coingecko's answer is not a list of candles: {answer.start}")
         closed = interval.last_closed(earlier(self._clock.now_ms(), answer))
         candles, bad = _candles(rows, interval, part.ms)
-        return with_bad_rows(candles[candles["open_time"].between(start_ms, min(end_ms, closed))].reset_index(drop=True), bad)
+        return within(candles, start_ms, min(end_ms, closed), bad)
 
     def reach(self, interval: Interval) -> int | None:
         """What a day or a month holds, less the ends."""
@@ -105,6 +114,7 @@ def _candles(rows: list[Any], interval: Interval, part_ms: int) -> tuple[pd.Data
     read = [values for values in map(_read_row, rows) if values is not None]
     parts = pd.DataFrame(np.array(read, dtype=np.float64).reshape(len(read), 5), columns=list(COLUMNS[:5]))
     parts["open_time"] -= part_ms
+    _check_length(parts["open_time"].to_numpy(), part_ms)
     # The newest is stamped with the moment at which it was made: no candle yet.
     parts = parts[parts["open_time"] % part_ms == 0].drop_duplicates("open_time").sort_values("open_time")
     parts["start"] = parts["open_time"] // interval.ms * interval.ms
@@ -114,9 +124,17 @@ def _candles(rows: list[Any], interval: Interval, part_ms: int) -> tuple[pd.Data
     frame["volume"] = 0.0
     frame[list(OPTIONAL_COLUMNS)] = np.nan
     frame = frame[list(COLUMNS)].astype(dict.fromkeys(COLUMNS[1:], np.float64) | {"open_time": np.int64})
-    candles = frame[sound_rows(frame, interval)]
-    candles = candles[plausible_rows(candles, interval)]
-    return candles, len(rows) - len(read) + len(frame) - len(candles)
+    sound = frame[sound_rows(frame, interval)]
+    plausible = plausible_rows(sound, interval)
+    candles = sound[plausible]
+    return with_doubtful(candles, sound[~plausible]), len(rows) - len(read) + len(frame) - len(candles)
+
+
+def _check_length(open_time: npt.NDArray[np.float64], part_ms: int) -> None:
+    """BadMarketDataError if the rows are of another length than those that an interval is made of."""
+    steps = np.diff(np.unique(open_time))
+    if len(steps) + 1 >= ENOUGH_TO_TELL and float(np.median(steps)) != part_ms:
+        raise BadMarketDataError(f"coingecko's candles are {np.median(steps) / 1000:g} s apart instead of {part_ms / 1000:g}")
 
 
 def _read_row(row: Any) -> list[float] | None:

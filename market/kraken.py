@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import structlog
 
 from market.bounded_http import earlier
-from market.candles import COLUMNS, plausible_rows, sound_rows
-from market.exchange import Exchange, Standing, token_of, with_bad_rows
+from market.candles import COLUMNS, check_interval, plausible_rows, sound_rows
+from market.exchange import Exchange, Standing, token_of, with_doubtful, within
 from market.public_api import PublicApi
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS, Interval
-from node.errors import BadMarketDataError, ExchangeUnreachableError, UnknownSymbolError
+from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, UnknownSymbolError
+
+log = structlog.get_logger(__name__)
 
 REACH: Final = 715
 """Of the 720, one is forming and a few may close between two requests."""
@@ -29,6 +32,14 @@ QUOTE: Final = "USD"
 """Kraken trades most tokens against the dollar alone, and the others mostly so."""
 
 THROTTLED_SECONDS: Final = 15
+LOCKED_OUT_SECONDS: Final = 15 * 60
+"""How long to be silent after a limit on requests, and after a lockout, which any further request would prolong."""
+
+_UNKNOWN: Final = ("unknown asset", "invalid asset")
+_LIMITED: Final = ("rate limit", "too many requests", "throttled")
+_LOCKED_OUT: Final = ("lockout", "locked out")
+_DOWN: Final = ("eservice", "internal error", "unavailable", "busy", "timeout", "deadline")
+"""Words of its errors. Each error begins with E, a category, a colon; what begins with W is a warning beside a good result."""
 
 
 class Kraken(Exchange):
@@ -53,7 +64,7 @@ class Kraken(Exchange):
         rows = self._rows(self._result(self._api.json(answer), symbol), answer.start)
         closed = interval.last_closed(earlier(self._clock.now_ms(), answer))
         candles, bad = _candles(rows, interval)
-        return with_bad_rows(candles[candles["open_time"].between(start_ms, min(end_ms, closed))].reset_index(drop=True), bad)
+        return within(candles, start_ms, min(end_ms, closed), bad)
 
     def reach(self, interval: Interval) -> int | None:
         """The newest 720, less a few."""
@@ -80,17 +91,30 @@ class Kraken(Exchange):
         if not isinstance(content, dict):
             raise BadMarketDataError("kraken's answer is not an object")
         said = content.get("error") or []
-        errors = "; ".join(map(str, said if isinstance(said, list) else [said]))[:200]
-        if "Unknown asset" in errors or "Invalid asset" in errors:
-            raise UnknownSymbolError(f"kraken has no pair for {symbol}", hint="Check the topic's Token in config.json.")
-        if "Rate limit" in errors or "Too many requests" in errors or "Throttled" in errors:
-            self._api.fall_silent(THROTTLED_SECONDS)
-        if "EService" in errors or "EGeneral:Internal" in errors:
-            raise ExchangeUnreachableError(f"kraken answered {errors}", hint="It is asked again with the next candle.")
+        texts = [str(each) for each in (said if isinstance(said, list) else [said])]
+        warnings = [text for text in texts if text.startswith("W")]
+        if warnings:
+            log.warning("kraken warns", reason="; ".join(warnings)[:200])
+        errors = "; ".join(text for text in texts if text not in warnings)[:200]
+        self._raise_for(errors, symbol)
         result = content.get("result")
         if errors or not isinstance(result, dict):
             raise BadMarketDataError(f"kraken answered {errors or 'without a result'}")
         return result
+
+    def _raise_for(self, errors: str, symbol: str) -> None:
+        """The fitting error for Kraken's words, if they are known; none of them says anything of the candles."""
+        words = errors.lower()
+        if any(part in words for part in _UNKNOWN):
+            raise UnknownSymbolError(f"kraken has no pair for {symbol}", hint="Check the topic's Token in config.json.")
+        if any(part in words for part in _LOCKED_OUT):
+            self._api.fall_silent(LOCKED_OUT_SECONDS)
+        if any(part in words for part in _LIMITED):
+            self._api.fall_silent(THROTTLED_SECONDS)
+        if "permission denied" in words:
+            raise ExchangeRefusedError(f"kraken answered {errors}")
+        if any(part in words for part in _DOWN):
+            raise ExchangeUnreachableError(f"kraken answered {errors}", hint="It is asked again with the next candle.")
 
     def _rows(self, result: dict[str, Any], start: str) -> list[Any]:
         """The one list in the result; its key is Kraken's own name of the pair."""
@@ -105,11 +129,13 @@ def _candles(rows: list[Any], interval: Interval) -> tuple[pd.DataFrame, int]:
     read = [values for values in map(_read_row, rows) if values is not None]
     frame = pd.DataFrame(np.array(read, dtype=np.float64).reshape(len(read), len(COLUMNS)), columns=list(COLUMNS))
     frame = frame.drop_duplicates().sort_values("open_time", ignore_index=True)
-    candles = frame[sound_rows(frame, interval)].astype({"open_time": np.int64})
-    candles = candles[plausible_rows(candles, interval)]
+    check_interval(frame["open_time"].to_numpy(), interval)
+    sound = frame[sound_rows(frame, interval)].astype({"open_time": np.int64})
+    plausible = plausible_rows(sound, interval)
+    candles = sound[plausible]
     if rows and candles.empty:
         raise BadMarketDataError(f"not one of kraken's {len(rows)} rows is a candle")
-    return candles, len(rows) - len(candles)
+    return with_doubtful(candles, sound[~plausible]), len(rows) - len(candles)
 
 
 def _read_row(row: Any) -> list[float] | None:

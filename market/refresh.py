@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import structlog
@@ -17,14 +17,20 @@ import structlog
 from market.archive import BinanceArchive
 from market.archive_history import ArchiveHistory
 from market.candle_store import CandleStore, Hole
-from market.exchange import PAGE, Exchange, bad_rows
+from market.doubts import Doubts
+from market.exchange import PAGE, Exchange, bad_rows, doubtful_rows, with_bad_rows
 from node.clock import Clock
-from node.durations import HOUR_MS, Interval
+from node.durations import HOUR_MS, MINUTE_MS, Interval
+from node.errors import MarketError
+from node.timestamps import utc_text
 
 log = structlog.get_logger(__name__)
 
 CORRECTED = 2
 """The newest candles are read once more: the exchange corrects the last ones at times."""
+
+OVERDUE_MS = MINUTE_MS
+"""The newest candle of a source may be late by less."""
 
 HALT_AFTER_MS = HOUR_MS
 """A younger hole may still be filled by the exchange, so it is asked for again instead of remembered."""
@@ -43,6 +49,19 @@ class Refreshed:
     holes: int
     missed: tuple[str, ...] = ()
     """Sources that would have been better and could not be had."""
+    overdue_ms: int = field(default=0, compare=False)
+    """How long ago the next candle closed after the newest that this source showed; since the beginning of history without any."""
+
+    @property
+    def complaint(self) -> MarketError | None:
+        """What is wrong although candles could be had: the newest are not among them. None if nothing is."""
+        if self.overdue_ms < OVERDUE_MS:
+            return None
+        since = "the beginning of its history" if self.newest is None else utc_text(self.newest)
+        return MarketError(
+            f"no source has had a new {self.interval} candle of {self.symbol} since {since}",
+            hint="Is the pair still traded? If not, remove its topics, or name another source under updater.sources.",
+        )
 
 
 def refresh(
@@ -57,15 +76,18 @@ def refresh(
     *,
     archive: BinanceArchive | None = None,
     better: Collection[str] = (),
+    stands_in: bool | None = None,
 ) -> Refreshed:
     """Bring `symbol` up to the newest closed candle and `history_ms` of past; `on_progress(have, want)` after every page or file.
 
-    `better` names the sources whose candles this exchange's must not replace. Raises MarketError if the exchange cannot be had;
-    what was fetched until then is stored. The archive's errors are logged, and REST does its work. With sources to choose from,
-    call `market.sources.Sources.refresh`.
+    `better` names the sources whose candles this exchange's must not replace. If it `stands_in` for one that may be had again,
+    which is so by default where there are better ones, its gaps are not taken for the market's. Raises MarketError if the exchange
+    cannot be had; what was fetched until then is stored. The archive's errors are logged, and REST does its work. With sources to
+    choose from, call `market.sources.Sources.refresh`.
     """
+    stands_in = bool(better) if stands_in is None else stands_in
     refresh = _Refresh(
-        store, exchange, symbol, interval, history_ms, clock, on_progress, stop or threading.Event(), archive, better
+        store, exchange, symbol, interval, history_ms, clock, on_progress, stop or threading.Event(), archive, better, stands_in
     )
     return refresh.run()
 
@@ -84,6 +106,7 @@ class _Refresh:
     stop: threading.Event
     archive: BinanceArchive | None
     better: Collection[str]
+    stands_in: bool
 
     def __post_init__(self) -> None:
         self._now_ms = self.clock.now_ms()
@@ -95,6 +118,9 @@ class _Refresh:
         self._first = self._last - (min(bars, reach or bars) - 1) * self.interval.ms
         self._good = [self.exchange.name, *self.better]
         self._stored = 0
+        self._shown: int | None = None
+        """Open time of the newest candle that the exchange has shown, whether it is believed or not."""
+        self._doubts = Doubts(self.store.engine)
 
     def run(self) -> Refreshed:
         self._fetch(self._start_of_newest(), self._last)
@@ -105,7 +131,9 @@ class _Refresh:
                 break
         have, want = self._progress()
         newest = self.store.newest(self.symbol, self.interval, self._last)
-        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()))
+        shown = self._first - self.interval.ms if self._shown is None else self._shown
+        overdue_ms = max(0, self._now_ms - shown - 2 * self.interval.ms)
+        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()), overdue_ms=overdue_ms)
 
     def _start_of_newest(self) -> int:
         page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)
@@ -145,19 +173,40 @@ class _Refresh:
         return True
 
     def _remember(self, span: Hole) -> None:
-        """What is still missing in `span` is the exchange's own gap, unless it is young, or a better source may have it."""
-        if self.better:
+        """What is still missing in `span` is the exchange's own gap, unless it is young, or a better source may have it.
+
+        How young it is, the exchange's newest candle says as well: a clock that is ahead makes no gap older.
+        """
+        if self.stands_in:
             return
-        newest = self._now_ms - HALT_AFTER_MS - self.interval.ms
+        present = self.store.newest(self.symbol, self.interval, self._last) or 0
+        newest = min(self._now_ms, present + 2 * self.interval.ms) - HALT_AFTER_MS - self.interval.ms
         for hole in self.store.holes(self.symbol, self.interval, span.start_ms, min(span.end_ms, newest)):
             self.store.remember_halt(self.symbol, self.interval, hole)
             log.info("no candles at the exchange", symbol=self.symbol, interval=self.interval.value, hole=hole)
 
     def _fetch(self, start_ms: int, end_ms: int) -> pd.DataFrame:
-        candles = self.exchange.candles(self.symbol, self.interval, start_ms, end_ms)
+        candles = self._with_believed(self.exchange.candles(self.symbol, self.interval, start_ms, end_ms))
         self._stored += self.store.upsert(self.symbol, self.interval, candles, self.exchange.name, self.better)
         self._tell()
         return candles
+
+    def _with_believed(self, candles: pd.DataFrame) -> pd.DataFrame:
+        """With those of the rows that were left out as doubtful that have proved themselves since."""
+        doubtful = doubtful_rows(candles)
+        for each in (candles, doubtful):
+            if len(each):
+                self._shown = max(self._shown or 0, int(each["open_time"].max()))
+        if doubtful.empty or self._shown is None:
+            return candles
+        span = int(doubtful["open_time"].min()), int(doubtful["open_time"].max())
+        there = self.store.window(self.symbol, self.interval, *span)["open_time"]
+        doubtful = doubtful[~doubtful["open_time"].isin(there)]
+        believed = self._doubts.believed(self.symbol, self.interval, self.exchange.name, doubtful, self._shown)
+        if believed.empty:
+            return candles
+        both = pd.concat([candles, believed], ignore_index=True).sort_values("open_time", ignore_index=True)
+        return with_bad_rows(both, bad_rows(candles) - len(believed))
 
     def _tell(self) -> None:
         if self.on_progress is not None:

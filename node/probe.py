@@ -6,16 +6,15 @@ It asks only whether the process lives: a topic that waits for candles is no rea
 from __future__ import annotations
 
 import sys
-import urllib.request
 
 from node.health import LIVE_PATH
+from node.proxies import without_proxy
 
 
 def main(port: str = "", path: str = LIVE_PATH) -> int:
     """Exit code: 0 if the process on `port` answers, 1 if not."""
     try:
-        url = f"http://127.0.0.1:{int(port)}{path}"
-        with urllib.request.urlopen(url, timeout=4) as response:  # it begins with http  # nosec B310
+        with without_proxy().open(f"http://127.0.0.1:{int(port)}{path}", timeout=4) as response:
             return 0 if response.status == 200 else 1
     except (OSError, ValueError):
         return 1

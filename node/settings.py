@@ -24,7 +24,9 @@ from node.secrets import Secret
 DEMO_FILE = "demo/.env"
 ARCHIVE = "https://data.binance.vision"
 NO_ARCHIVE = "none"
-BINANCE_DOMAINS = (".binance.vision", ".binance.com", ".binance.us")
+BINANCE_DOMAINS = (".binance.vision", ".binance.com")
+BINANCE_US = ".binance.us"
+"""Another market with other prices, whatever it is listed among."""
 ENV_FILES: Final = (".env", DEMO_FILE)
 OTHER_NAMES: Final = {"warn": "warning", "err": "error", "critical": "error", "fatal": "error", "trace": "debug"}
 """What other programs call a level of the log, and what it is called here."""
@@ -45,15 +47,18 @@ class Settings(BaseSettings):
     model_store: Path = Field(Path("model_store/checkpoints"), description="Folder of the published models.")
 
     exchange_urls: str = Field(
-        "https://data-api.binance.vision,https://api.binance.com,https://api.binance.us",
+        "https://data-api.binance.vision,https://api.binance.com",
         description="Bases of the exchange's REST API, in the order in which they are tried.",
     )
 
     archive_url: str | None = Field(
         None, description="Base of Binance's archive, or none. Default: data.binance.vision's, if EXCHANGE_URLS are Binance's."
     )
+    binance_us_url: str = Field("https://api.binance.us", description="Base of the REST API of Binance.US, another market.")
     kraken_url: str = Field("https://api.kraken.com", description="Base of Kraken's REST API.")
     coingecko_url: str = Field("https://api.coingecko.com", description="Base of CoinGecko's REST API.")
+    coingecko_api_key: Secret | None = Field(None, description="Key of CoinGecko's Demo plan.")
+    coingecko_api_key_file: Path | None = Field(None, description="File with that key; wins over the key itself.")
 
     inference_url: str = Field("http://localhost:8000", description="Where the worker finds this node's inference service.")
     inference_host: str = Field("127.0.0.1", description="Address inference listens on.")
@@ -102,7 +107,7 @@ class Settings(BaseSettings):
     def _host_stands_alone(cls, value: str) -> str:
         return value.strip().removeprefix("[").removesuffix("]")
 
-    @field_validator("kraken_url", "coingecko_url", "inference_url")
+    @field_validator("binance_us_url", "kraken_url", "coingecko_url", "inference_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         return http_address(value)
@@ -139,25 +144,53 @@ class Settings(BaseSettings):
         """The archive's base, None without one: a file of Binance's says nothing of what another exchange traded."""
         if self.archive_url is None:
             hosts = [urlsplit(base).hostname or "" for base in self.exchange_bases]
-            return ARCHIVE if all(host.endswith(BINANCE_DOMAINS) for host in hosts) else None
+            return ARCHIVE if hosts and all(host.endswith(BINANCE_DOMAINS) for host in hosts) else None
         return None if self.archive_url == NO_ARCHIVE else self.archive_url
 
     @property
     def exchange_bases(self) -> tuple[str, ...]:
-        """The exchange's bases in the order in which they are tried, without trailing slash."""
+        """The exchange's bases in the order in which they are tried, without trailing slash; none of them is Binance.US's."""
+        return tuple(base for base in self._listed_bases if not _is_binance_us(base))
+
+    @property
+    def binance_us_bases(self) -> tuple[str, ...]:
+        """Those of Binance.US: what EXCHANGE_URLS names of it, for that was once its place, or BINANCE_US_URL."""
+        return tuple(filter(_is_binance_us, self._listed_bases)) or (self.binance_us_url,)
+
+    @property
+    def lists_binance_us(self) -> bool:
+        """Whether EXCHANGE_URLS names it among Binance's own."""
+        return any(map(_is_binance_us, self._listed_bases))
+
+    @property
+    def _listed_bases(self) -> tuple[str, ...]:
         return tuple(url.strip().rstrip("/") for url in self.exchange_urls.split(",") if url.strip())
 
     @property
     def api_key(self) -> Secret | None:
         """The key for the network's API; ConfigError if its file cannot be read."""
-        if self.allora_api_key_file is None:
-            return self.allora_api_key
-        try:
-            key = self.allora_api_key_file.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            hint = "It must hold the key alone and be readable by the worker's user."
-            raise ConfigError(f"ALLORA_API_KEY_FILE: {self.allora_api_key_file} cannot be read", hint=hint) from None
-        return Secret(key) if key else None
+        return _key("ALLORA_API_KEY_FILE", self.allora_api_key_file, self.allora_api_key)
+
+    @property
+    def coingecko_key(self) -> Secret | None:
+        """The key for CoinGecko; ConfigError if its file cannot be read."""
+        return _key("COINGECKO_API_KEY_FILE", self.coingecko_api_key_file, self.coingecko_api_key)
+
+
+def _is_binance_us(base: str) -> bool:
+    return f".{urlsplit(base).hostname or ''}".endswith(BINANCE_US)
+
+
+def _key(variable: str, file: Path | None, key: Secret | None) -> Secret | None:
+    """What stands in the file that `variable` names, or else the key itself; ConfigError if the file cannot be read."""
+    if file is None:
+        return key
+    try:
+        content = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        hint = "It must hold the key alone and be readable by the process's user."
+        raise ConfigError(f"{variable}: {file} cannot be read", hint=hint) from None
+    return Secret(content) if content else None
 
 
 class _Environment(EnvSettingsSource):

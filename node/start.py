@@ -11,6 +11,7 @@ from typing import NoReturn
 from node.config import ConfigFile
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
+from node.proxies import keep_loopback_direct
 from node.secrets import hide
 from node.settings import Settings, load_settings
 
@@ -35,6 +36,7 @@ def stop_on_signals() -> threading.Event:
 
 def start(process: str, run: Callable[[Settings, ConfigFile], int | None]) -> NoReturn:
     """Load settings and config, configure logs, then hand over to `run`; its result is the exit code."""
+    keep_loopback_direct()
     try:
         settings = load_settings()
         configure_logs(process, settings.log_level, settings.log_format)

@@ -7,6 +7,7 @@ for which the exchange has no candles are shown as such and not asked for.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -22,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import requests
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from node.config import load_config
 from node.errors import ConfigError
+from node.proxies import keep_loopback_direct, without_proxy
 from node.settings import Settings, load_settings
 from node.start import exit_for, stop_on_signals
 from node.terminal import write_plain_where_needed
@@ -62,9 +63,9 @@ class Line:
 def _get(url: str) -> Any:
     """The JSON at `url`, or None while it cannot be had."""
     try:
-        response = requests.get(url, timeout=2)
-        return response.json() if response.ok else None
-    except (requests.RequestException, ValueError):
+        with without_proxy().open(url, timeout=2) as response:
+            return json.load(response)
+    except (OSError, ValueError):
         return None
 
 
@@ -219,6 +220,7 @@ def main(
 ) -> None:
     """Run the whole node offline, on a simulated exchange and chain."""
     write_plain_where_needed()
+    keep_loopback_direct()
     try:
         code = run_demo(seconds, candles, stop_on_signals())
     except ConfigError as error:

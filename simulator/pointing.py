@@ -30,6 +30,7 @@ def environment(exchange_host: str, chain_host: str, mnemonic: Path, ports: Port
     return {
         "CONFIG_OVERRIDES": json.dumps(OVERRIDES),
         "EXCHANGE_URLS": exchange,
+        "BINANCE_US_URL": exchange,
         "KRAKEN_URL": exchange,
         "COINGECKO_URL": exchange,
         "CHAIN_GRPC_URL": f"grpc+http://{chain_host}:{ports.chain}",

@@ -15,7 +15,7 @@ import structlog
 from market.candle_store import CandleStore
 from market.refresh import Refreshed
 from market.sources import Sources
-from node.clock import Clock
+from node.clock import Clock, Pause
 from node.config import Config
 from node.durations import HOUR_MS, MINUTE_MS, QUOTE_INTERVAL, SECOND_MS, Interval
 from node.errors import (
@@ -83,6 +83,8 @@ class CandleKeeper:
         self._topics: tuple[Topic, ...] = ()
         self._history: dict[Series, int] = {}
         self._filled: set[Series] = set()
+        self._aged: set[Series] = set()
+        """Those of which no source has the newest candles."""
         self._backfill_now = threading.Event()
         self._complaints = _Complaints(clock)
 
@@ -124,9 +126,10 @@ class CandleKeeper:
             for series, reach in sorted(self._history.items(), key=lambda item: (item[1] // item[0].interval.ms, item[0])):
                 complete &= self._fill(series, reach, stop)
             pause_ms = BACKFILL_EVERY_MS if complete else RETRY_SECONDS[-1] * SECOND_MS
-            begun_ms = self._clock.now_ms()
-            # By the clock, for a machine that slept meanwhile; one whose clock was set back does not wait any longer for it.
-            while 0 <= self._clock.now_ms() - begun_ms < pause_ms and not self._backfill_now.is_set():
+            pause = Pause(self._clock)
+            pause.begin(pause_ms)
+            # Looked at each second, for a machine that slept meanwhile.
+            while pause.lasts and not self._backfill_now.is_set():
                 if self._clock.wait(1.0, stop):
                     return
 
@@ -145,7 +148,9 @@ class CandleKeeper:
                 continue
             try:
                 tail_ms = TAIL_BARS * series.interval.ms
-                self._note(series, self._sources.refresh(self._store, series.symbol, series.interval, tail_ms, stop=stop))
+                done = self._sources.refresh(self._store, series.symbol, series.interval, tail_ms, stop=stop)
+                self._note(series, done)
+                self._look_at_age(series, done)
             except UnknownSymbolError as error:
                 self._no_data(series, error)
             except RateLimitedError as error:
@@ -188,6 +193,7 @@ class CandleKeeper:
             self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
             return True
         self._conclude(series, topics, done)
+        self._look_at_age(series, done)
         return True
 
     def _conclude(self, series: Series, topics: list[Topic], done: Refreshed) -> None:
@@ -196,14 +202,32 @@ class CandleKeeper:
             log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, holes=done.holes)
         for topic in topics:
             self._board.update(topic.cell, have=done.have, want=done.want, detail="")
-            if self._board.of(topic.cell).state in (State.FILLING, State.NO_DATA):
-                self._board.update(topic.cell, state=State.QUEUED)
+            known = self._board.of(topic.cell)
+            if known.state in (State.FILLING, State.NO_DATA):
+                self._board.update(topic.cell, state=State.READY if known.trained else State.QUEUED)
         self._filled.add(series)
 
     def _note(self, series: Series, done: Refreshed) -> None:
         labels = (series.symbol, series.interval.value)
         self._metrics.candles_stored.labels(*labels).inc(done.stored)
         self._metrics.holes.labels(*labels).set(done.holes)
+
+    def _look_at_age(self, series: Series, done: Refreshed) -> None:
+        """Complain, and let topics say so, if no source has the newest candles: an answer without them is no success."""
+        complaint = done.complaint
+        if complaint is not None:
+            self._complain(series, complaint)
+            self._aged.add(series)
+            self._tell_topics(series, complaint.message)
+        elif series in self._aged:
+            self._aged.discard(series)
+            self._complaints.forget(series)
+            self._tell_topics(series, "")
+
+    def _tell_topics(self, series: Series, detail: str) -> None:
+        for topic in self._topics:
+            if (topic.cell.symbol, topic.cell.interval) == (series.symbol, series.interval):
+                self._board.update(topic.cell, detail=detail)
 
     def _no_data(self, series: Series, error: MarketError) -> None:
         self._complain(series, error)
@@ -221,19 +245,24 @@ class _Complaints:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: dict[tuple[Series | None, str], int] = {}
+        self._said: dict[tuple[Series | None, str], Pause] = {}
 
     def say(self, series: Series, error: MarketError) -> None:
         """Log it unless it was logged a moment ago. Trouble with the whole exchange is one trouble, whatever the symbol."""
         place = None if isinstance(error, WHOLE_EXCHANGE) else series
-        now = self._clock.now_ms()
-        if now - self._said.get((place, error.code), -REMIND_MS) < REMIND_MS:
+        said = self._said.setdefault((place, error.code), Pause(self._clock))
+        if said.lasts:
             return
-        self._said[place, error.code] = now
+        said.begin(REMIND_MS)
         if place is None:
             log.warning("the exchange cannot be had", error=error)
         else:
             log.warning("candles could not be had", symbol=series.symbol, interval=series.interval.value, error=error)
+
+    def forget(self, series: Series) -> None:
+        """Trouble with it is over, and would be said at once if it came again."""
+        for key in [key for key in self._said if key[0] == series]:
+            del self._said[key]
 
     def all_well(self) -> None:
         """Every series that the exchange has was fetched."""

@@ -81,7 +81,9 @@ class Reviewer:
         """The champion's own answers of the window that ends with the newest known truth; None if they do not fill it."""
         cell, span_ms = topic.cell, window_ms(topic.cell, section)
         until_ms = now_ms - cell.horizon.ms - cell.interval.ms
-        since_ms = max(until_ms - span_ms, pointer.promoted_ms)
+        # A champion that was promoted while the clock was ahead would not be judged before that day has come.
+        promoted_ms = pointer.promoted_ms if pointer.promoted_ms <= now_ms else 0
+        since_ms = max(until_ms - span_ms, promoted_ms)
         judged = self._ledger.judged(topic.id, cell, since_ms=since_ms, until_ms=until_ms)
         own = judged[judged["version"] == pointer.champion.version]
         return walk_of(cell, own) if len(own) >= MOSTLY * span_ms / cell.interval.ms else None

@@ -1,6 +1,12 @@
-"""Forgets candles and answers that are older than what models learn from, scores look back on, and the config keeps."""
+"""Forgets candles and answers that are older than what models learn from, scores look back on, and the config keeps.
+
+How old something is, the newest candle says that an exchange has given: a clock that is wrong for one look, by months or by years,
+makes nothing old. And no more than a part is forgotten at once.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -8,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from forecasting.ledger import Ledger
 from forecasting.live_scores import kept_ms
 from market.candle_store import CandleStore
-from node.clock import Clock
+from node.clock import Clock, Pause
 from node.config import Updater as UpdaterSection
-from node.durations import DAY_MS, HOUR_MS
+from node.durations import DAY_MS, HOUR_MS, Interval
 from node.topics import Topic
 
 log = structlog.get_logger(__name__)
@@ -25,7 +31,7 @@ class Tidier:
         self._ledger = ledger
         self._candles = candles
         self._clock = clock
-        self._tidied_ms = 0
+        self._tidied = Pause(clock)
         self._section = UpdaterSection()
         self._scores_ms = 0
 
@@ -36,22 +42,32 @@ class Tidier:
 
     def tidy_safely(self) -> None:
         """Forget what is older, now and then; a database that is busy is left for later."""
-        now_ms = self._clock.now_ms()
-        if 0 <= now_ms - self._tidied_ms < TIDY_MS:
+        if self._tidied.lasts:
             return
-        self._tidied_ms = now_ms
+        self._tidied.begin(TIDY_MS)
         try:
-            answers = self._ledger.prune(now_ms - max(self._section.history_days * DAY_MS, self._scores_ms))
-            candles = self._forget_candles(now_ms)
+            series = self._candles.series()
+            present_ms = self._present_ms(series)
+            if present_ms is None:
+                return
+            answers = self._ledger.prune(present_ms - max(self._section.history_days * DAY_MS, self._scores_ms))
+            candles = self._forget_candles(series, present_ms)
         except SQLAlchemyError as error:
             log.warning("the database could not be tidied", error=error)
         else:
             log.debug("database tidied", answers=answers, candles=candles)
 
-    def _forget_candles(self, now_ms: int) -> int:
+    def _present_ms(self, series: Sequence[tuple[str, Interval]]) -> int | None:
+        """When the newest candle of all closed, or now if that is earlier; None where there are none."""
+        now_ms = self._clock.now_ms()
+        newest = ((interval, self._candles.newest(symbol, interval)) for symbol, interval in series)
+        closes = [open_time + interval.ms for interval, open_time in newest if open_time is not None]
+        return min(now_ms, max(closes)) if closes else None
+
+    def _forget_candles(self, series: Sequence[tuple[str, Interval]], present_ms: int) -> int:
         """Those of topics that are no longer in the config age as well."""
         forgotten = 0
-        for symbol, interval in self._candles.series():
+        for symbol, interval in series:
             reach_ms = max(self._section.keep_days * DAY_MS, self._section.history_ms(interval), self._scores_ms)
-            forgotten += self._candles.prune(symbol, interval, now_ms - reach_ms)
+            forgotten += self._candles.prune(symbol, interval, present_ms - reach_ms)
         return forgotten

@@ -19,7 +19,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sqlalchemy.exc import SQLAlchemyError
 
 from model_store.store import ModelStore
-from node.clock import Clock
+from node.clock import Clock, Pause
 from node.config import Updater as UpdaterSection
 from node.durations import MINUTE_MS
 from node.errors import CorruptVersionError, ForecastError, ModelStoreError, TrainingError
@@ -72,9 +72,9 @@ class Trainer:
         self._metrics = metrics
         self._is_filled = is_filled
         self._review = review
-        self._reviewed_ms = 0
+        self._reviewed = Pause(clock)
         self._complaints: dict[Cell, str] = {}
-        self._failed_at: dict[Cell, int] = {}
+        self._failed: dict[Cell, Pause] = {}
         self._section = UpdaterSection()
         self._topics: tuple[Topic, ...] = ()
 
@@ -95,10 +95,10 @@ class Trainer:
 
     def review_safely(self) -> None:
         """Now and then, look at how every champion's answers turned out; a ledger that cannot be read stops nothing."""
-        now_ms = self._clock.now_ms()
-        if 0 <= now_ms - self._reviewed_ms < REVIEW_MS:
+        if self._reviewed.lasts:
             return
-        self._reviewed_ms = now_ms
+        self._reviewed.begin(REVIEW_MS)
+        now_ms = self._clock.now_ms()
         self._complaints.clear()
         try:
             for topic in self._topics:
@@ -187,7 +187,7 @@ class Trainer:
 
     def _fail(self, result: Failed) -> None:
         cell = result.topic.cell
-        self._failed_at[cell] = self._clock.now_ms()
+        self._failed.setdefault(cell, Pause(self._clock)).begin(RETRY_MS)
         self._metrics.trainings.labels(result.topic.id, "failed").inc()
         trained = self._has_champion(cell)
         state = State.READY if trained else State.FAILED
@@ -198,7 +198,7 @@ class Trainer:
         return self._store.champion_version(cell) is not None
 
     def _is_resting(self, cell: Cell) -> bool:
-        return self._clock.now_ms() - self._failed_at.get(cell, -RETRY_MS) < RETRY_MS
+        return cell in self._failed and self._failed[cell].lasts
 
     def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
         """Refused candidates count too: a topic is retrained once per period, not until something passes.

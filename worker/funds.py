@@ -9,6 +9,7 @@ import aiohttp
 import structlog
 
 from node.errors import ChainError
+from node.proxies import proxy_of
 from node.secrets import Secret
 from worker.chain import Chain
 from worker.connection import Connection
@@ -55,11 +56,13 @@ class Faucet:
         timeout = aiohttp.ClientTimeout(total=FAUCET_SECONDS)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
+                # With trust_env the default password of a ~/.netrc would go there too.
+                aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
                 session.post(
                     self._url + FAUCET_PATH,
                     data={"chain": FAUCET_CHAIN, "address": address},
                     headers={"x-api-key": self._api_key.get_secret_value()},
+                    proxy=proxy_of(self._url),
                     # A redirect would carry the key to somebody else.
                     allow_redirects=False,
                 ) as response,

@@ -113,7 +113,7 @@ class Updater(Section):
     history_days: int = Field(90, ge=1, le=730, description="Days of one-minute candles to learn from; longer bars reach further.")
     training_jobs: int = Field(2, ge=1, le=64, description="Topics trained at the same time, one thread each.")
     max_epochs: int = Field(60, ge=1, le=1000, description="Upper bound on passes over the training windows.")
-    sources: tuple[Literal["binance", "kraken", "coingecko"], ...] = Field(
+    sources: tuple[Literal["binance", "binance_us", "kraken", "coingecko"], ...] = Field(
         ("binance",), min_length=1, description="Where candles come from; each stands in for those before it."
     )
     keep_versions: int = Field(10, ge=2, le=1000, description="Versions of each model kept on disk.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import Engine, create_engine
 
 from market.candles import COLUMNS, empty_candles
 from market.exchange import with_bad_rows
@@ -77,3 +78,8 @@ class HeldExchange:
 
     def time_ms(self) -> int:
         return NOW_MS
+
+
+def database_in_memory() -> Engine:
+    """For tests of one process alone: the node's own must be a file."""
+    return create_engine("sqlite://")

@@ -243,7 +243,7 @@ def test_no_file_is_left_behind(world: World, store: CandleStore, tmp_path: Path
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(holes=st.lists(st.tuples(st.integers(0, 6 * 1440 - 1), st.integers(1, 3000)), min_size=1, max_size=6))
 def test_random_holes_punched_into_the_store_are_repaired_to_equality(world: World, holes: list[tuple[int, int]]) -> None:
-    engine = open_database("sqlite://")
+    engine = database_in_memory()
     store, truth = CandleStore(engine), world.truth(6)
     store.upsert(SYMBOL, MINUTE, truth)
     with engine.begin() as connection:

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
@@ -236,6 +236,23 @@ def test_a_bad_row_is_left_out_and_counted_and_the_others_stay(
     check_candles(candles, MINUTE, NOW_MS)
 
 
+@pytest.mark.parametrize("asked", [Interval.FIVE_MINUTES, Interval.QUARTER, Interval.HOUR, Interval.DAY])
+@pytest.mark.parametrize("count", [1, 3, 1000])
+def test_rows_of_another_interval_are_refused_whole(client: BinanceSpot, exchange: Exchange, asked: Interval, count: int) -> None:
+    """Every fifth minute would pass for a candle of five."""
+    start = asked.floor(NOW_MS - 2 * DAY_MS)
+    exchange.answer(wire_rows(make_candles(start, count)))
+    with pytest.raises(BadMarketDataError, match="another interval"):
+        client.candles("BTCUSDT", asked, start, NOW_MS)
+
+
+def test_rows_of_a_longer_interval_are_refused_too(client: BinanceSpot, exchange: Exchange) -> None:
+    start = Interval.HOUR.floor(NOW_MS - DAY_MS)
+    exchange.answer(wire_rows(make_candles(start, 20, Interval.FIVE_MINUTES), Interval.FIVE_MINUTES))
+    with pytest.raises(BadMarketDataError):
+        fetch(client, start)
+
+
 def test_rows_sent_twice_and_out_of_order_are_put_right(client: BinanceSpot, exchange: Exchange) -> None:
     rows = wire_rows(exchange.held[-15:-5])
     exchange.answer([*rows[::-1], *rows])
@@ -461,6 +478,7 @@ class RawServer:
 
     def __init__(self, script: Callable[[socket.socket], None]) -> None:
         self._script = script
+        self.asked: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
@@ -474,7 +492,7 @@ class RawServer:
                 return
             with connection:
                 try:
-                    connection.recv(65_536)
+                    self.asked.append(connection.recv(65_536).decode().split(" ")[1])
                     self._script(connection)
                 except OSError:
                     pass
@@ -547,25 +565,133 @@ def test_a_clock_that_runs_ahead_does_not_take_a_forming_candle_as_closed(
     assert fetch(connect(url))["open_time"].max() == LAST - STEP
 
 
+@pytest.fixture
+def serve_dated() -> Iterator[Callable[..., str]]:
+    """Starts servers that say at which time they answer: in the Date of their answers, and at their time route if they have one."""
+    servers: list[RawServer] = []
+
+    def start(date_ms: int, time_ms: int | None, more: bytes = b"") -> str:
+        rows = json.dumps(wire_rows(make_candles(NOW_MS - 10 * STEP, 11)))
+        head = HEAD + f"Date: {formatdate(date_ms / 1000, usegmt=True)}\r\n".encode() + more
+
+        def answer(connection: socket.socket) -> None:
+            body = rows if "klines" in server.asked[-1] else "no" if time_ms is None else json.dumps({"serverTime": time_ms})
+            connection.sendall(head + b"\r\n" + body.encode())
+
+        server = RawServer(answer)
+        servers.append(server)
+        return server.url
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def said_of_the_clock(logs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [entry["reason"] for entry in logs if entry["event"] == "this machine's clock is wrong"]
+
+
 @pytest.mark.parametrize(
     ("ahead", "said"), [(300, ["300 s ahead of the exchange's"]), (-300, ["300 s behind the exchange's"]), (10, []), (-10, [])]
 )
 def test_a_clock_minutes_off_is_said_and_no_forming_candle_is_taken_as_closed(
+    connect: Callable[..., BinanceSpot], serve_dated: Callable[..., str], clock: ManualClock, ahead: int, said: list[str]
+) -> None:
+    url = serve_dated(NOW_MS, NOW_MS)
+    clock.set_ahead(ahead)
+    with capture_logs() as logs:
+        candles = fetch(connect(url), end=NOW_MS + DAY_MS)
+    assert said_of_the_clock(logs) == said
+    assert candles["open_time"].max() == min(LAST, MINUTE.last_closed(clock.now_ms()))
+
+
+@pytest.mark.parametrize("old_s", [60, 600, 86_400, -600])
+def test_an_old_date_from_a_cache_is_not_said_to_be_this_machines_clock(
+    connect: Callable[..., BinanceSpot], serve_dated: Callable[..., str], old_s: int
+) -> None:
+    with capture_logs() as logs:
+        candles = fetch(connect(serve_dated(NOW_MS - old_s * 1000, NOW_MS)))
+    assert said_of_the_clock(logs) == []
+    assert candles["open_time"].max() == LAST, "two of three say that it has closed"
+
+
+@pytest.mark.parametrize("time_ms", [None, NOW_MS - DAY_MS])
+def test_where_nothing_agrees_nothing_is_said_and_the_earliest_time_counts(
+    connect: Callable[..., BinanceSpot], serve_dated: Callable[..., str], time_ms: int | None
+) -> None:
+    client = connect(serve_dated(NOW_MS - 5 * STEP, time_ms))
+    with capture_logs() as logs, suppress(BadMarketDataError):
+        candles = fetch(client)
+        assert time_ms is None
+        assert candles["open_time"].max() == LAST - 5 * STEP
+    assert said_of_the_clock(logs) == []
+
+
+def test_another_base_is_asked_for_the_time_than_the_one_that_may_be_a_cache(
+    connect: Callable[..., BinanceSpot], serve_dated: Callable[..., str]
+) -> None:
+    old_ms = NOW_MS - 600_000
+    with capture_logs() as logs:
+        candles = fetch(connect(serve_dated(old_ms, old_ms), serve_dated(NOW_MS, NOW_MS)))
+    assert candles["open_time"].max() == LAST
+    assert said_of_the_clock(logs) == []
+
+
+def test_a_cache_that_tells_its_age_is_taken_at_its_word(
+    connect: Callable[..., BinanceSpot], serve_dated: Callable[..., str]
+) -> None:
+    with capture_logs() as logs:
+        candles = fetch(connect(serve_dated(NOW_MS - 5 * STEP, NOW_MS - 5 * STEP, b"Age: 300\r\n")))
+        assert candles["open_time"].max() == LAST - 5 * STEP
+    assert said_of_the_clock(logs) == []
+
+
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize("ahead", [DAY_S, 731 * DAY_S, -DAY_S])
+@pytest.mark.parametrize(("status", "rest"), [(429, 60), (403, 3600), (451, 3600), (500, 60)])
+def test_a_pause_that_began_while_the_clock_was_wrong_is_as_long_as_any(
+    connect: Callable[..., BinanceSpot],
+    exchange: Exchange,
+    second: Exchange,
+    clock: ManualClock,
+    status: int,
+    rest: float,
+    ahead: float,
+) -> None:
+    client = connect(exchange.url, *([] if status == 429 else [second.url]))
+    exchange.answer("no", status)
+    clock.set_ahead(ahead)
+    with suppress(RateLimitedError):
+        fetch(client, START, START + STEP)
+    clock.set_ahead(-ahead)
+    asked = len(exchange.queries)
+    exchange.heal()
+    clock.advance(rest - 1)
+    with suppress(RateLimitedError):
+        fetch(client, START, START + STEP)
+    assert len(exchange.queries) == asked, "nor is it any shorter"
+    clock.advance(1)
+    fetch(client, START, START + STEP)
+    assert len(exchange.queries) == asked + 1
+
+
+@pytest.mark.parametrize("ahead", [DAY_S, -DAY_S])
+def test_a_ban_until_some_moment_ends_then_though_the_clock_is_a_day_off(
     connect: Callable[..., BinanceSpot],
     serve: Callable[[Callable[[socket.socket], None]], str],
     clock: ManualClock,
     ahead: int,
-    said: list[str],
 ) -> None:
-    rows = wire_rows(make_candles(NOW_MS - 10 * STEP, 11))
     date = formatdate(NOW_MS / 1000, usegmt=True)
-    body = f"Date: {date}\r\n\r\n{json.dumps(rows)}".encode()
-    url = serve(lambda connection: connection.sendall(HEAD + body))
-    clock.advance(ahead)
-    with capture_logs() as logs:
-        candles = fetch(connect(url), end=NOW_MS + DAY_MS)
-    assert [entry["reason"] for entry in logs if entry["event"] == "this machine's clock is wrong"] == said
-    assert candles["open_time"].max() == min(LAST, MINUTE.last_closed(clock.now_ms()))
+    body = json.dumps({"code": -1003, "msg": f"IP banned until {NOW_MS + 300_000}."})
+    answer = f"HTTP/1.1 418 Teapot\r\nDate: {date}\r\n\r\n{body}".encode()
+    client = connect(serve(lambda connection: connection.sendall(answer)))
+    clock.set_ahead(ahead)
+    with pytest.raises(RateLimitedError) as caught:
+        fetch(client, START, START + STEP)
+    assert caught.value.retry_after == pytest.approx(300)
 
 
 def test_a_rate_limit_without_a_time_is_kept_for_a_minute(client: BinanceSpot, exchange: Exchange) -> None:

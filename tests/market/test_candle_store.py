@@ -27,7 +27,7 @@ from node.clock import ManualClock
 from node.database import metadata, open_database
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError
-from tests.market.samples import MINUTE, NOW_MS, HeldExchange, make_candles
+from tests.market.samples import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
 
 START = NOW_MS - 10_000 * MINUTE.ms
 STEP = MINUTE.ms
@@ -129,7 +129,7 @@ def test_a_candle_that_comes_after_all_ends_its_halt(store: CandleStore) -> None
 @settings(deadline=None, max_examples=50)
 @given(series=st.sets(st.tuples(st.sampled_from(["A", "AB", "BTCUSDT", "ETHUSDT", "Z"]), st.sampled_from(Interval))))
 def test_it_knows_what_it_has_candles_of(series: set[tuple[str, Interval]]) -> None:
-    store = CandleStore(open_database("sqlite://"))
+    store = CandleStore(database_in_memory())
     for symbol, interval in series:
         store.upsert(symbol, interval, make_candles(0, 2).assign(open_time=[0, interval.ms]))
     found = store.series()
@@ -153,7 +153,7 @@ indices = st.lists(st.tuples(st.integers(0, 39), st.integers(1, 12)), max_size=5
 @settings(max_examples=25, deadline=None)
 @given(written=indices, halted=indices)
 def test_stored_missing_and_halted_always_make_up_the_whole(written: list[tuple[int, int]], halted: list[tuple[int, int]]) -> None:
-    engine = open_database("sqlite://")
+    engine = database_in_memory()
     store = CandleStore(engine)
     there: set[int] = set()
     gone: set[int] = set()
@@ -246,7 +246,7 @@ def test_ninety_days_of_minutes_are_read_in_order_and_complete(store: CandleStor
 def test_tables_and_upsert_are_postgresql_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for table in ("candles", "halts"):
         assert "BIGINT NOT NULL" in str(CreateTable(metadata.tables[table]).compile(dialect=postgresql.dialect()))
-    engine = open_database("sqlite://")
+    engine = database_in_memory()
     monkeypatch.setattr(engine, "dialect", postgresql.dialect())
     statement = candle_store.upsert_statement(engine, metadata.tables["candles"], ["symbol", "interval", "open_time"], ["close"])
     text = str(statement.compile(dialect=postgresql.dialect()))

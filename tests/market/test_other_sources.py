@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pytest_httpserver import HTTPServer
+from structlog.testing import capture_logs
 
-from market.coingecko import CoinGecko
+from market.coingecko import KEY_HEADER, CoinGecko
 from market.exchange import bad_rows
-from market.kraken import REACH, Kraken
+from market.kraken import LOCKED_OUT_SECONDS, REACH, Kraken
 from node.clock import ManualClock
 from node.durations import DAY_MS, HOUR_MS, Interval
 from node.errors import (
     BadMarketDataError,
+    ConfigError,
     ExchangeRefusedError,
     ExchangeUnreachableError,
     MarketError,
     RateLimitedError,
     UnknownSymbolError,
 )
+from node.secrets import Secret
+from node.settings import Settings
 from simulator.exchange.candles import VALUES
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.market.samples import NOW_MS
@@ -97,6 +102,13 @@ def test_an_unknown_pair_of_kraken_is_told_from_a_failure_though_both_come_with_
     ("body", "error"),
     [
         ('{"error":["EGeneral:Too many requests"]}', RateLimitedError),
+        ('{"error":["EAPI:Rate limit exceeded"]}', RateLimitedError),
+        ('{"error":["EGeneral:Temporary lockout"]}', RateLimitedError),
+        ('{"error":["WDatabase:Slow","EGeneral:Temporary lockout"]}', RateLimitedError),
+        ('{"error":["EService:Busy"]}', ExchangeUnreachableError),
+        ('{"error":["EService:Market in cancel_only mode"]}', ExchangeUnreachableError),
+        ('{"error":["EGeneral:Internal error"]}', ExchangeUnreachableError),
+        ('{"error":["EGeneral:Permission denied"]}', ExchangeRefusedError),
         ('{"error":["EService: Throttled: 1750000099"]}', RateLimitedError),
         ('{"error":["EService:Unavailable"]}', ExchangeUnreachableError),
         ('{"error":["EGeneral:Invalid arguments"]}', BadMarketDataError),
@@ -199,3 +211,89 @@ def test_coingeckos_stamp_is_the_close_and_a_half_hour_without_its_neighbour_mak
 def test_each_source_tells_its_time(kraken: Kraken, coingecko: CoinGecko) -> None:
     assert abs(kraken.time_ms() - NOW) < 1000
     assert abs(coingecko.time_ms() - NOW) <= 1000
+
+
+def kraken_rows(step_s: int, count: int) -> list[list[object]]:
+    first = NOW_MS // 1000 - count * step_s
+    return [[first + i * step_s, "100", "101", "99", "100", "100", "1", 3] for i in range(count)]
+
+
+def test_a_warning_of_kraken_discards_no_result(httpserver: HTTPServer, clock: ManualClock) -> None:
+    body = {"error": ["WGeneral:Deprecated endpoint"], "result": {"XXBTZUSD": kraken_rows(60, 5), "last": 1}}
+    httpserver.expect_request("/0/public/OHLC").respond_with_json(body)
+    client = Kraken(httpserver.url_for(""), clock)
+    with capture_logs() as logs:
+        assert len(client.candles("BTCUSDT", Interval.MINUTE, NOW - HOUR_MS, NOW)) == 5
+    assert [entry["reason"] for entry in logs] == ["WGeneral:Deprecated endpoint"]
+    client.close()
+
+
+def test_after_a_lockout_kraken_is_left_alone_for_as_long_as_it_wants(httpserver: HTTPServer, clock: ManualClock) -> None:
+    httpserver.expect_request("/0/public/OHLC").respond_with_json({"error": ["EGeneral:Temporary lockout"]})
+    client = Kraken(httpserver.url_for(""), clock)
+    for _ in range(3):
+        with pytest.raises(RateLimitedError):
+            client.candles("BTCUSDT", Interval.MINUTE, NOW - HOUR_MS, NOW)
+        clock.advance(200)
+    assert len(httpserver.log) == 1
+    clock.advance(LOCKED_OUT_SECONDS - 600)
+    with pytest.raises(RateLimitedError):
+        client.candles("BTCUSDT", Interval.MINUTE, NOW - HOUR_MS, NOW)
+    assert len(httpserver.log) == 2
+    client.close()
+
+
+@pytest.mark.parametrize(("asked", "sent_s"), [(Interval.FIVE_MINUTES, 60), (Interval.HOUR, 900), (Interval.MINUTE, 300)])
+def test_krakens_rows_of_another_interval_are_refused(
+    httpserver: HTTPServer, clock: ManualClock, asked: Interval, sent_s: int
+) -> None:
+    body = {"error": [], "result": {"XXBTZUSD": kraken_rows(sent_s, 60), "last": 1}}
+    httpserver.expect_request("/0/public/OHLC").respond_with_json(body)
+    client = Kraken(httpserver.url_for(""), clock)
+    with pytest.raises(BadMarketDataError, match="another interval"):
+        client.candles("BTCUSDT", asked, NOW - DAY_MS, NOW)
+    client.close()
+
+
+@pytest.mark.parametrize("minutes", [5, 240])
+def test_coingeckos_rows_of_another_length_are_refused(httpserver: HTTPServer, clock: ManualClock, minutes: int) -> None:
+    end = NOW // DAY_MS * DAY_MS
+    rows = [[end - i * minutes * 60_000, 9, 9, 9, 9] for i in range(40)]
+    httpserver.expect_request("/api/v3/coins/bitcoin/ohlc").respond_with_json(rows)
+    client = CoinGecko(httpserver.url_for(""), clock)
+    with pytest.raises(BadMarketDataError, match="apart"):
+        client.candles("BTCUSDT", Interval.HOUR, 0, NOW)
+    client.close()
+
+
+def test_coingeckos_key_goes_into_a_header_and_nowhere_else(httpserver: HTTPServer, clock: ManualClock) -> None:
+    key = "CG-0123456789abcdef"
+    httpserver.expect_request("/api/v3/coins/bitcoin/ohlc").respond_with_data("no", status=401)
+    client = CoinGecko(httpserver.url_for(""), clock, api_key=Secret(key))
+    with capture_logs() as logs, pytest.raises(ExchangeRefusedError) as caught:
+        client.candles("BTCUSDT", Interval.HOUR, 0, NOW)
+    ((request, _),) = httpserver.log
+    assert request.headers[KEY_HEADER] == key
+    assert key not in request.url + caught.value.as_text() + str(logs)
+    client.close()
+    plain = CoinGecko(httpserver.url_for(""), clock)
+    with pytest.raises(ExchangeRefusedError):
+        plain.candles("BTCUSDT", Interval.HOUR, 0, NOW)
+    assert KEY_HEADER not in httpserver.log[-1][0].headers
+    plain.close()
+
+
+def test_coingeckos_key_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COINGECKO_API_KEY", "CG-from-the-environment")
+    key = Settings(_env_file=None).coingecko_key
+    assert key is not None
+    assert key.get_secret_value() == "CG-from-the-environment"
+    (tmp_path / "key").write_text("CG-from-the-file\n")
+    monkeypatch.setenv("COINGECKO_API_KEY_FILE", str(tmp_path / "key"))
+    settings = Settings(_env_file=None)
+    assert settings.coingecko_key is not None
+    assert settings.coingecko_key.get_secret_value() == "CG-from-the-file"
+    assert "CG-from" not in repr(settings)
+    monkeypatch.setenv("COINGECKO_API_KEY_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="COINGECKO_API_KEY_FILE"):
+        _ = Settings(_env_file=None).coingecko_key

@@ -13,10 +13,9 @@ from market.candle_store import CandleStore
 from market.exchange import PAGE
 from market.refresh import Refreshed, refresh
 from node.clock import ManualClock
-from node.database import open_database
 from node.durations import HOUR_MS
 from node.errors import ExchangeUnreachableError
-from tests.market.samples import MINUTE, NOW_MS, HeldExchange, make_candles
+from tests.market.samples import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
 
 STEP = MINUTE.ms
 BARS = 4500
@@ -182,7 +181,7 @@ def test_whatever_was_stored_before_the_store_ends_up_as_the_exchange(
     index = (candles["open_time"] - (NOW_MS - 300 * STEP)) // STEP
     halted = sum((index.between(first, first + count - 1) for first, count in gaps), index < 0)
     held = candles[~halted.astype(bool)]
-    engine = open_database("sqlite://")
+    engine = database_in_memory()
     store = CandleStore(engine)
     for first, count in kept:
         store.upsert("BTCUSDT", MINUTE, held[index[held.index].between(first, first + count - 1)])

@@ -12,11 +12,10 @@ from market.candle_store import CandleStore
 from market.exchange import Standing
 from market.sources import LACKING_MS, REST_MS, Sources, open_sources
 from node.clock import ManualClock
-from node.database import open_database
 from node.durations import Interval
 from node.errors import ExchangeUnreachableError, MarketError, RateLimitedError, UnknownSymbolError
 from node.settings import Settings
-from tests.market.samples import MINUTE, NOW_MS, make_candles
+from tests.market.samples import MINUTE, NOW_MS, database_in_memory, make_candles
 
 STEP = MINUTE.ms
 BARS = 3000
@@ -32,6 +31,7 @@ class Held:
         self.name, self._clock, self._reach = name, clock, reach
         self.held = make_candles(NOW_MS - BARS * STEP, BARS + 500, seed=seed)
         self.error: MarketError | None = None
+        self.dead_since: int | None = None
         self.asked = 0
 
     def candles(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
@@ -40,6 +40,8 @@ class Held:
             raise self.error
         last = interval.last_closed(self._clock.now_ms())
         first = start_ms if self._reach is None else max(start_ms, last - (self._reach - 1) * interval.ms)
+        if self.dead_since is not None:
+            end_ms = min(end_ms, self.dead_since - interval.ms)
         return self.held[self.held["open_time"].between(first, min(end_ms, last))].reset_index(drop=True)
 
     def reach(self, interval: Interval) -> int | None:
@@ -58,7 +60,7 @@ class Held:
 class World:
     def __init__(self) -> None:
         self.clock = ManualClock(NOW_MS)
-        self.engine = open_database("sqlite://")
+        self.engine = database_in_memory()
         self.store = CandleStore(self.engine)
         self.binance, self.kraken = Held("binance", self.clock, 1), Held("kraken", self.clock, 2, reach=700)
         self.sources = Sources([self.binance, self.kraken], self.clock)
@@ -169,6 +171,94 @@ def test_a_rate_limited_source_rests_as_long_as_it_says(world: World) -> None:
     assert world.binance.asked == 2
 
 
+def test_a_dead_pair_is_one_that_another_source_still_has(world: World) -> None:
+    """It answers 200, with old candles and then with none at all."""
+    world.refresh()
+    world.binance.dead_since = NOW_MS
+    world.clock.advance(3 * 3600)
+    have, want, holes, missed = world.refresh()
+    assert (have, want, holes, missed) == (BARS, BARS, 0, ()), "nothing is waited for that does not come back"
+    assert world.origins().loc[NOW_MS:].eq("kraken").all()
+    assert world.origins().loc[: NOW_MS - STEP].eq("binance").all(), "what it brought while it lived stays"
+    asked = world.binance.asked
+    world.clock.advance(60)
+    world.refresh(180)
+    assert world.binance.asked == asked, "it lacks the pair for an hour"
+
+
+def test_a_source_whose_candles_are_late_is_passed_over_for_a_minute_and_missed(world: World) -> None:
+    world.refresh()
+    world.binance.dead_since = NOW_MS
+    world.clock.advance(70)
+    assert world.refresh(180)[3] == (), "a candle may be late by less than a minute"
+    world.clock.advance(60)
+    assert world.refresh(180)[3] == ("binance",)
+    assert world.store.newest(SYMBOL, MINUTE) == MINUTE.last_closed(world.clock.now_ms())
+    world.binance.dead_since = None
+    world.clock.advance(REST_MS / 1000)
+    assert world.refresh(180)[3] == ()
+    assert set(world.origins()) == {"binance"}, "and takes its place again"
+
+
+def test_where_no_source_has_new_candles_that_is_a_complaint_and_no_source_is_to_blame(world: World) -> None:
+    world.refresh()
+    world.binance.dead_since = world.kraken.dead_since = NOW_MS
+    world.clock.advance(2 * 3600)
+    for _ in range(2):
+        done = world.sources.refresh(world.store, SYMBOL, MINUTE, 180 * STEP)
+        assert done.overdue_ms == 2 * 3_600_000 - STEP
+        assert done.complaint is not None
+        assert SYMBOL in done.complaint.message
+        world.clock.advance(0.001)
+        done = world.sources.refresh(world.store, SYMBOL, MINUTE, 180 * STEP)
+        world.clock.set_ahead(-0.001)
+    assert world.binance.asked >= 4
+
+
+def test_a_pair_that_never_had_a_candle_at_one_source_comes_from_the_next(world: World) -> None:
+    world.binance.held = world.binance.held[:0]
+    assert world.refresh()[3] == ()
+    assert set(world.origins()) == {"kraken"}
+
+
+def test_a_clock_that_is_ahead_makes_no_source_a_bad_one(world: World) -> None:
+    world.binance.dead_since = world.kraken.dead_since = NOW_MS
+    world.refresh(180)
+    world.clock.set_ahead(86_400)
+    world.refresh(180)
+    world.clock.set_ahead(-86_400)
+    world.binance.dead_since = world.kraken.dead_since = None
+    world.clock.advance(60)
+    assert world.refresh(180)[3] == ()
+    assert set(world.origins()) == {"binance"}
+
+
+def test_a_gap_is_no_older_for_a_clock_that_is_ahead(world: World) -> None:
+    held = world.binance.held
+    world.binance.held = held[~held["open_time"].between(NOW_MS - 20 * STEP, NOW_MS - 11 * STEP)]
+    world.clock.set_ahead(86_400)
+    world.binance.dead_since = NOW_MS
+    world.sources.use(["binance"])
+    world.refresh(3000)
+    world.clock.set_ahead(-86_400)
+    world.binance.held, world.binance.dead_since = held, None
+    assert world.refresh(180)[:3] == (180, 180, 0), "it was not taken for a halt"
+
+
+@pytest.mark.parametrize("ahead", [86_400, -86_400])
+@pytest.mark.parametrize("error", [DOWN, LACKS, RateLimitedError("slow down", retry_after=600)])
+def test_a_source_rests_no_longer_for_a_clock_that_was_wrong(world: World, error: MarketError, ahead: int) -> None:
+    world.binance.error = error
+    world.clock.set_ahead(ahead)
+    world.refresh(100)
+    world.clock.set_ahead(-ahead)
+    world.binance.error = None
+    world.clock.advance(LACKING_MS / 1000)
+    asked = world.binance.asked
+    world.refresh(100)
+    assert world.binance.asked > asked
+
+
 def test_if_none_can_be_had_the_error_is_the_best_sources(world: World) -> None:
     world.binance.error, world.kraken.error = DOWN, UnknownSymbolError("no such pair")
     with pytest.raises(ExchangeUnreachableError):
@@ -203,8 +293,35 @@ def test_whatever_fails_when_no_bar_is_mixed_and_all_is_the_best_sources_in_the_
     world.engine.dispose()
 
 
+BINANCE_US = "https://api.binance.us"
+
+
+@pytest.mark.parametrize(
+    ("urls", "names", "bases"),
+    [
+        (None, ["binance"], "https://data-api.binance.vision"),
+        (f"{BINANCE_US},https://api.binance.com", ["binance"], "https://api.binance.com"),
+        (BINANCE_US, ["binance_us"], None),
+    ],
+)
+def test_binance_us_is_never_asked_as_binance(
+    world: World, monkeypatch: pytest.MonkeyPatch, urls: str | None, names: list[str], bases: str | None
+) -> None:
+    if urls is not None:
+        monkeypatch.setenv("EXCHANGE_URLS", urls)
+    settings = Settings(_env_file=None)
+    sources = open_sources(settings, world.clock, ["binance"])
+    assert [source.name for source in sources.exchanges] == names, "alone in EXCHANGE_URLS it is asked, under its own name"
+    assert BINANCE_US not in settings.exchange_bases
+    assert settings.exchange_bases[:1] == (() if bases is None else (bases,))
+    assert settings.binance_us_bases == (BINANCE_US,)
+    sources.use(["binance", "binance_us", "kraken"])
+    assert [source.name for source in sources.exchanges] == [*dict.fromkeys([*names, "binance_us"]), "kraken"]
+    sources.close()
+
+
 def test_every_source_opens_at_its_address_and_the_named_are_used(world: World) -> None:
     sources = open_sources(Settings(), world.clock, ["kraken", "binance"])
     assert [source.name for source in sources.exchanges] == ["kraken", "binance"]
-    assert [source.name for source in sources.every] == ["binance", "kraken", "coingecko"]
+    assert [source.name for source in sources.every] == ["binance", "binance_us", "kraken", "coingecko"]
     sources.close()

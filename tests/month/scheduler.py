@@ -160,6 +160,10 @@ class SimulatedClock:
         self._scheduler.look_at_clock()
         return self._scheduler.now_ms + self.ahead_ms
 
+    def monotonic_ms(self) -> int:
+        self._scheduler.look_at_clock()
+        return self._scheduler.now_ms
+
     def wait(self, seconds: float, stop: threading.Event) -> bool:
         if not stop.is_set():
             self._scheduler.wait(seconds)
@@ -173,6 +177,9 @@ class TrueClock:
         self._scheduler = scheduler
 
     def now_ms(self) -> int:
+        return self._scheduler.now_ms
+
+    def monotonic_ms(self) -> int:
         return self._scheduler.now_ms
 
     def wait(self, seconds: float, stop: threading.Event) -> bool:

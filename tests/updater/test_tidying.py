@@ -10,11 +10,11 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from forecasting.ledger import Ledger, ServedAnswer
-from market.candle_store import CandleStore
+from market.candle_store import MOST_PRUNED, CandleStore
 from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
-from node.durations import DAY_MS, HOUR_MS, Duration, Interval
+from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Duration, Interval
 from node.topics import Cell, Target, Topic
 from tests.updater.stand_ins import candles
 from updater.tidying import TIDY_MS, Tidier
@@ -36,6 +36,7 @@ def ledger(store: CandleStore) -> Ledger:
     cell = SHORT.cell
     days = [ServedAnswer(1, cell, NOW_MS - day * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for day in range(1, 101)]
     ledger.record(days)
+    store.upsert("BTCUSDT", Interval.MINUTE, candles(Interval.MINUTE, NOW_MS - MINUTE_MS, 1))
     return ledger
 
 
@@ -77,9 +78,13 @@ def test_candles_are_kept_for_keep_days_and_for_what_is_made_from_them(
         old = candles(interval, 0, span // step)
         old["open_time"] = interval.floor(NOW_MS) - step * (len(old) - old.index)
         store.upsert(symbol, interval, old)
-    tidier = Tidier(ledger, store, ManualClock(NOW_MS))
+    clock = ManualClock(NOW_MS)
+    tidier = Tidier(ledger, store, clock)
     tidier.configure(UpdaterSection(history_days=history_days, keep_days=keep_days), tuple(topics))
-    tidier.tidy_safely()
+    for _ in range(30):
+        tidier.tidy_safely()
+        clock.advance(TIDY_MS / 1000)
+        clock.set_ahead(-TIDY_MS / 1000)
     for symbol in ("BTCUSDT", "GONEUSDT"):
         oldest = store.next_after(symbol, interval, 0)
         assert oldest is not None
@@ -95,6 +100,7 @@ def test_it_is_done_once_an_hour(ledger: Ledger, store: CandleStore) -> None:
     tidier.tidy_safely()
     assert oldest_day(ledger) == 90
     clock.advance(TIDY_MS / 1_000)
+    store.upsert("BTCUSDT", Interval.MINUTE, candles(Interval.MINUTE, clock.now_ms() - MINUTE_MS, 1))
     tidier.tidy_safely()
     assert oldest_day(ledger) == 49
 
@@ -112,3 +118,41 @@ def test_a_locked_database_is_left_for_later(ledger: Ledger, tmp_path: Path) -> 
     locked.close()
     assert oldest_day(ledger) == 100
     impatient.dispose()
+
+
+@pytest.mark.parametrize("days", [91, 731, 36_500])
+def test_a_clock_that_is_far_ahead_makes_nothing_old(ledger: Ledger, store: CandleStore, days: int) -> None:
+    store.upsert("BTCUSDT", Interval.MINUTE, candles(Interval.MINUTE, NOW_MS - 500 * MINUTE_MS, 500))
+    clock = ManualClock(NOW_MS)
+    tidier = Tidier(ledger, store, clock)
+    tidier.configure(UpdaterSection(history_days=100, keep_days=100), (SHORT,))
+    clock.set_ahead(days * 86_400)
+    tidier.tidy_safely()
+    assert oldest_day(ledger) == 100
+    assert store.count("BTCUSDT", Interval.MINUTE, 0, NOW_MS) == 500
+    clock.set_ahead(-days * 86_400)
+    clock.advance(TIDY_MS / 1_000)
+    tidier.tidy_safely()
+    assert oldest_day(ledger) == 100
+
+
+def test_without_any_candle_nothing_is_old(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/other.db")
+    ledger = Ledger(engine)
+    ledger.record([ServedAnswer(1, SHORT.cell, NOW_MS - 900 * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0)])
+    tidier = Tidier(ledger, CandleStore(engine), ManualClock(NOW_MS))
+    tidier.configure(UpdaterSection(), (SHORT,))
+    tidier.tidy_safely()
+    assert oldest_day(ledger) == 900
+    engine.dispose()
+
+
+def test_whoever_is_wrong_about_what_is_old_loses_a_part_and_not_all(ledger: Ledger, store: CandleStore) -> None:
+    """Even candles from far ahead, should any ever be stored, forget no more than a tenth at once."""
+    store.upsert("BTCUSDT", Interval.HOUR, candles(Interval.HOUR, NOW_MS - 2_000 * HOUR_MS, 2_000))
+    ledger.record([ServedAnswer(2, SHORT.cell, NOW_MS - hour * HOUR_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for hour in range(1, 2_001)])
+    assert 190 <= store.prune("BTCUSDT", Interval.HOUR, 2**60) <= 200
+    assert ledger.prune(2**60) <= 100 + 200
+    many = candles(Interval.MINUTE, NOW_MS - 150_000 * MINUTE_MS, 150_000)
+    store.upsert("ETHUSDT", Interval.MINUTE, many)
+    assert store.prune("ETHUSDT", Interval.MINUTE, 2**60) == MOST_PRUNED

@@ -1,0 +1,40 @@
+"""Forgets old rows of a topic a part at a time: who is wrong about what is old loses no more before it is noticed.
+
+Of a topic no more at once than a tenth of the time that its rows span, between `LEAST_PRUNED` and `MOST_PRUNED` rows, oldest first.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Engine, delete, func, select
+
+from market.candle_store import LEAST_PRUNED, MOST_PRUNED, PRUNED_PART
+
+
+def forget(engine: Engine, topic_id: Column[int], time_ms: Column[int], before_ms: int) -> int:
+    """Delete rows from before `before_ms` of the table that has these two columns, its key; how many there were."""
+    return sum(_forget(engine, topic_id, number, time_ms, before_ms) for number in _topic_ids(engine, topic_id))
+
+
+def _forget(engine: Engine, topic_id: Column[int], number: int, time_ms: Column[int], before_ms: int) -> int:
+    of_topic = topic_id == number
+    with engine.begin() as connection:
+        oldest = connection.scalar(select(func.min(time_ms)).where(of_topic))
+        newest = connection.scalar(select(func.max(time_ms)).where(of_topic))
+        if oldest is None or newest is None or oldest >= before_ms:
+            return 0
+        by_age = select(time_ms).where(of_topic).order_by(time_ms).limit(1)
+        least, most = (connection.scalar(by_age.offset(count)) or before_ms for count in (LEAST_PRUNED, MOST_PRUNED))
+        before_ms = min(before_ms, most, max(least, oldest + (newest - oldest) // PRUNED_PART))
+        return connection.execute(delete(topic_id.table).where(of_topic, time_ms < before_ms)).rowcount
+
+
+def _topic_ids(engine: Engine, topic_id: Column[int]) -> list[int]:
+    """Of every topic with rows; from one to the next by the index, for DISTINCT would read every row."""
+    found: list[int] = []
+    with engine.connect() as connection:
+        while True:
+            others = select(func.min(topic_id))
+            number = connection.scalar(others.where(topic_id > found[-1]) if found else others)
+            if number is None:
+                return found
+            found.append(number)
