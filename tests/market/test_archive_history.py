@@ -26,6 +26,7 @@ from node.durations import DAY_MS, HOUR_MS, Interval
 from simulator.exchange.candles import VALUES
 from simulator.exchange.failures import Failures
 from simulator.exchange.synthetic import SyntheticMarket
+from tests.market.samples import database_in_memory
 from tests.simulator.exchange_server import running_exchange
 
 MINUTE = Interval.MINUTE
