@@ -31,12 +31,13 @@ def create_app(
     models: ModelStore,
     clock: Clock,
     metrics: InferenceMetrics,
-    alive: Callable[[], bool] = lambda: True,
+    ended: Callable[[], str] = lambda: "",
     hung_for_ms: Callable[[], int | None] = lambda: None,
     data: Callable[[], MarketData | None] = lambda: None,
     scores: ScoreBoard | None = None,
 ) -> Flask:
-    """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is, `data` what it reads."""
+    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` tells how the watcher is, `data` what it
+    reads."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     scored = scores or ScoreBoard()
@@ -49,7 +50,7 @@ def create_app(
     app.register_blueprint(routes.answers(board, clock))
     app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
-    app.register_blueprint(routes.health(checks, alive, metrics.registry))
+    app.register_blueprint(routes.health(checks, ended, metrics.registry))
     app.register_blueprint(list_scores(board, scored))
     app.register_blueprint(market_view(board, data))
     app.register_blueprint(openapi())

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from node.config import load_config
 from node.errors import ConfigError
+from node.lifeline import ENDS_WITH
 from node.settings import load_settings
 from node.start import exit_for, stop_on_signals
 from node.topics import Topic
@@ -114,6 +115,7 @@ def _prepare(folder: Path, candles: Path | None, inference_port: int) -> dict[st
         "INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
         "CANDLES": str(candles.resolve()) if candles else "",
         "PYTHONUNBUFFERED": "1",
+        ENDS_WITH: str(os.getpid()),
     }
     return os.environ | environment("127.0.0.1", "127.0.0.1", mnemonic) | own
 

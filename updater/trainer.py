@@ -6,7 +6,6 @@ What is due is read from the model store alone, so a restarted updater goes on w
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +22,10 @@ from node.clock import Clock
 from node.config import Updater as UpdaterSection
 from node.durations import MINUTE_MS
 from node.errors import CorruptVersionError, ForecastError, ModelStoreError, TrainingError
+from node.lifeline import tied_to_this_process
 from node.settings import Settings
 from node.topics import Cell, Topic
 from updater.contest import Contest, Failed, Trained, hold
-from updater.lifeline import end_with
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 from updater.review import Finding
@@ -235,8 +234,7 @@ def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iter
 def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
     """Results of the contests whose process lived. joblib runs a single job in this very process, so never fewer than two."""
     try:
-        lifeline = {"initializer": end_with, "initargs": (os.getpid(),)}
-        yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered", **lifeline)(
+        yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered", **tied_to_this_process())(
             delayed(hold)(c) for c in contests
         )
     except RuntimeError as error:
