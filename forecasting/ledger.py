@@ -20,7 +20,7 @@ from forecasting.intervals import LEVELS
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
 from market.candle_store import CandleStore
-from node.database import create_tables, metadata, upsert_statement
+from node.database import create_tables, delete_in_parts, metadata, upsert_statement
 from node.durations import Duration
 from node.topics import Cell, Target
 
@@ -136,8 +136,17 @@ class Ledger:
         """Forget every answer made from a bar before `before_ms`; how many there were."""
         if not self._is_there():
             return 0
-        with self._engine.begin() as connection:
-            return connection.execute(delete(_answers).where(_answers.c.made_from < before_ms)).rowcount
+        forgotten, topic = 0, None
+        row = _answers.c
+        while True:
+            # Topic by topic along the key: what is to be forgotten lies in front of each, and the rest is not looked at.
+            with self._engine.connect() as connection:
+                topics = select(func.min(row.topic_id))
+                topic = connection.scalar(topics if topic is None else topics.where(row.topic_id > topic))
+            if topic is None:
+                return forgotten
+            old = select(row.made_from).where(row.topic_id == topic, row.made_from < before_ms)
+            forgotten += delete_in_parts(self._engine, delete(_answers).where(row.topic_id == topic), row.made_from, old)
 
     def _is_there(self) -> bool:
         self._exists = self._exists or inspect(self._engine).has_table(_answers.name)

@@ -17,30 +17,35 @@ import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
+    ColumnElement,
     Delete,
     Double,
     Engine,
     Select,
     String,
     Table,
+    bindparam,
     delete,
     func,
     inspect,
     select,
     text,
-    tuple_,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.schema import CreateColumn
 
 from market.candles import COLUMNS, check_candles, empty_candles
-from node.database import create_tables, metadata, upsert_statement
+from node.database import create_tables, delete_in_parts, metadata, upsert_statement
 from node.durations import Interval
 
 CHUNK = 5_000
 """Rows written in one transaction: readers in other processes see progress, and a killed writer loses little."""
+
+LATEST_MS: Final = 2**62
+"""Later than any candle."""
 
 FIRST_SOURCE: Final = "binance"
 """Where every candle came from before sources were kept."""
@@ -132,11 +137,14 @@ class CandleStore:
         A clock that was set back finds candles ahead of it here, which must not pass for fresh ones: whoever asks how fresh
         candles are gives the time.
         """
-        statement = _sound(select(func.max(_candles.c.open_time)), symbol, interval)
-        if until_ms is not None:
-            statement = statement.where(_candles.c.open_time <= until_ms)
+        sought = {
+            "symbol": symbol,
+            "interval": interval.value,
+            "step": interval.ms,
+            "until": LATEST_MS if until_ms is None else until_ms,
+        }
         with self.engine.connect() as connection:
-            time_ms: int | None = connection.scalar(statement)
+            time_ms: int | None = connection.scalar(_NEWEST, sought)
         return time_ms
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
@@ -193,22 +201,27 @@ class CandleStore:
 
     def series(self) -> list[tuple[str, Interval]]:
         """What there are candles of: symbols and their intervals."""
-        found: list[tuple[str, str]] = []
-        names = _candles.c.symbol, _candles.c.interval
+        found: list[tuple[str, Interval]] = []
+        row, symbol = _candles.c, ""
         with self.engine.connect() as connection:
-            # From one series to the next by the index: DISTINCT would read every candle.
-            while row := connection.execute(
-                select(*names).where(tuple_(*names) > (found[-1] if found else ("", ""))).order_by(*names).limit(1)
-            ).first():
-                found.append((row.symbol, row.interval))
-        return [(symbol, Interval(interval)) for symbol, interval in found]
+            # From one to the next by the key, a column at a time: DISTINCT, and both columns at once, would read every candle.
+            while symbol := connection.scalar(select(func.min(row.symbol)).where(row.symbol > symbol)):
+                interval = ""
+                intervals = select(func.min(row.interval)).where(row.symbol == symbol)
+                while interval := connection.scalar(intervals.where(row.interval > interval)):
+                    found.append((symbol, Interval(interval)))
+        return found
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
-        """Delete candles older than `before_ms`; how many there were."""
+        """Delete candles older than `before_ms`; how many there were.
+
+        Years of them go in many short transactions with rests between, so that whoever else writes is never kept waiting.
+        """
         with self.engine.begin() as connection:
             connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.end_ms < before_ms))
-            deleted = connection.execute(_of(delete(_candles), _candles, symbol, interval).where(_candles.c.open_time < before_ms))
-            return deleted.rowcount
+        times = _of(select(_candles.c.open_time), _candles, symbol, interval).where(_candles.c.open_time < before_ms)
+        rows = _of(delete(_candles), _candles, symbol, interval)
+        return delete_in_parts(self.engine, rows, _candles.c.open_time, times)
 
     def _times(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None
@@ -254,8 +267,12 @@ def _sound(statement: Select[Any], symbol: str, interval: Interval) -> Select[An
 
     One that a damaged disk has changed is as good as missing: it is not read, and as a hole it is fetched again.
     """
+    return _of(statement, _candles, symbol, interval).where(*_invariants(interval.ms))
+
+
+def _invariants(step_ms: int | BindParameter[int]) -> tuple[ColumnElement[bool], ...]:
     row = _candles.c
-    return _of(statement, _candles, symbol, interval).where(
+    return (
         row.low > 0,
         row.low <= row.open,
         row.low <= row.close,
@@ -263,8 +280,17 @@ def _sound(statement: Select[Any], symbol: str, interval: Interval) -> Select[An
         row.close <= row.high,
         row.high <= sys.float_info.max,
         row.volume.between(0, sys.float_info.max),
-        row.open_time % interval.ms == 0,
+        row.open_time % step_ms == 0,
     )
+
+
+_NEWEST: Final = select(func.max(_candles.c.open_time)).where(
+    _candles.c.symbol == bindparam("symbol"),
+    _candles.c.interval == bindparam("interval"),
+    _candles.c.open_time <= bindparam("until"),
+    *_invariants(bindparam("step", type_=BigInteger)),
+)
+"""Written once, for it is asked many times a second."""
 
 
 def _from(statement: Select[Any], sources: Collection[str] | None) -> Select[Any]:
