@@ -8,7 +8,9 @@ hole.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -85,6 +87,9 @@ class CandleStore:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._kept = threading.local()
+        self._newest: Any = _NEWEST.compile(dialect=engine.dialect)
+        self._values: dict[str, Any] = self._newest.construct_params(_check=False)
         create_tables(engine, _candles, _halts)
         _add_source(engine)
         self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], [*COLUMNS[1:], "source"])
@@ -137,15 +142,36 @@ class CandleStore:
         A clock that was set back finds candles ahead of it here, which must not pass for fresh ones: whoever asks how fresh
         candles are gives the time.
         """
-        sought = {
-            "symbol": symbol,
-            "interval": interval.value,
-            "step": interval.ms,
-            "until": LATEST_MS if until_ms is None else until_ms,
-        }
+        until = LATEST_MS if until_ms is None else until_ms
+        sought = {"symbol": symbol, "interval": interval.value, "step": interval.ms, "until": until}
+        kept: Connection | None = getattr(self._kept, "connection", None)
+        if kept is not None:
+            return self._ask_directly(kept, sought)
         with self.engine.connect() as connection:
             time_ms: int | None = connection.scalar(_NEWEST, sought)
         return time_ms
+
+    @contextmanager
+    def one_connection(self) -> Iterator[None]:
+        """While inside, this thread asks for `newest` on one connection, past the library: many questions are ten times as fast."""
+        with self.engine.connect() as connection:
+            self._kept.connection = connection
+            try:
+                yield
+            finally:
+                del self._kept.connection
+
+    def _ask_directly(self, connection: Connection, sought: dict[str, str | int]) -> int | None:
+        values, names = self._values | sought, self._newest.positiontup
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._newest.string, [values[name] for name in names] if names is not None else values)
+            found: int | None = cursor.fetchone()[0]
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            raise DatabaseError(self._newest.string, None, error) from None
+        finally:
+            cursor.close()
+        return found
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
         """Open time of the oldest candle that is newer than `time_ms`."""

@@ -57,6 +57,7 @@ class ModelStore:
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
         self._clock = clock
+        self._pointers: dict[Cell, str] = {}
         self._pointed: dict[Cell, tuple[Mark, str | None]] = {}
 
     # Reading
@@ -92,7 +93,9 @@ class ModelStore:
 
         Whether that version verifies is another question: `champion` answers it.
         """
-        mark = _mark(cell_folder(self.root, cell) / POINTER)
+        if cell not in self._pointers:
+            self._pointers[cell] = str(cell_folder(self.root, cell) / POINTER)
+        mark = _mark(self._pointers[cell])
         known = self._pointed.get(cell)
         if mark is not None and known is not None and known[0] == mark:
             return known[1]
@@ -303,9 +306,9 @@ class ModelStore:
         sync_folder(folder)
 
 
-def _mark(path: Path) -> Mark | None:
+def _mark(path: Path | str) -> Mark | None:
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
