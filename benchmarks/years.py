@@ -1,7 +1,7 @@
 """How long anybody stands still beside years of rows: nine tokens' minutes of five years, and ten million answers.
 
-The yardstick is reading as many rows as one token has by SQLite itself, of which nothing here may take more than a part. The database
-is made in `build/years.db` once, which takes minutes and three gigabytes.
+The yardstick is reading as many rows as one token has by SQLite itself, of which nothing here may take more than a part. The
+database is made in `build/years.db` once, which takes minutes and three gigabytes.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ FORGOTTEN_DAYS = 60
 
 CANDLES_OF = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :count - 1)
-INSERT INTO candles (symbol, interval, open_time, open, high, low, close, volume, quote_volume, trades, taker_base, taker_quote, source)
+INSERT INTO candles
+(symbol, interval, open_time, open, high, low, close, volume, quote_volume, trades, taker_base, taker_quote, source)
 SELECT :symbol, '1m', :start + i * 60000, 100, 101, 99, 100.5, 1, 100, 5, 0.5, 50, 'binance' FROM n
 """
 ANSWERS_OF = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :count - 1)
-INSERT INTO answers (topic_id, made_from, for_when, token, target, horizon, version, value, last_price, forecast, baseline, scale)
-SELECT :topic, :start + i * 60000, :start + i * 60000 + 360000, 'BTC', 'price', '5m', '20260101T000000Z-abcdef', 100, 100, 0, 0, 0.001 FROM n
+INSERT INTO answers
+(topic_id, made_from, for_when, token, target, horizon, version, value, last_price, forecast, baseline, scale)
+SELECT :topic, :start + i * 60000, :start + i * 60000 + 360000,
+       'BTC', 'price', '5m', '20260101T000000Z-abcdef', 100, 100, 0, 0, 0.001 FROM n
 """
 
 

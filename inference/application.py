@@ -36,8 +36,8 @@ def create_app(
     data: Callable[[], MarketData | None] = lambda: None,
     scores: ScoreBoard | None = None,
 ) -> Flask:
-    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` tells how the watcher is, `data` what it
-    reads."""
+    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the
+    watcher is and what it reads."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     scored = scores or ScoreBoard()

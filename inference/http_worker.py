@@ -1,11 +1,11 @@
 """gunicorn's threaded worker with changes that are all held by tests.
 
-No client can hold up or shut out the others. A connection has a thread only while a whole request of its own is answered: until its
-head has arrived, and while goodbye is said, it costs a descriptor and nothing else, and when there are too many, whoever has said
-nothing for the longest makes room. A request that takes too long to arrive, or whose answer takes too long to be read, is cut off.
-The one large file there is has more time, but not every thread. When more is asked than can be answered, what has waited too long for
-a thread is told to come back, so that the queue stays short; numbers and health, which cost next to nothing, are not. And what is not
-HTTP at all gets the node's one form of error instead of a page.
+No client can hold up or shut out the others. A connection has a thread only while a whole request of its own is answered: until
+its head has arrived, and while goodbye is said, it costs a descriptor and nothing else, and when there are too many, whoever has
+said nothing for the longest makes room. A request that takes too long to arrive, or whose answer takes too long to be read, is cut
+off. The one large file there is has more time, but not every thread. When more is asked than can be answered, what has waited too
+long for a thread is told to come back, so that the queue stays short; numbers and health, which cost next to nothing, are not. And
+what is not HTTP at all gets the node's one form of error instead of a page.
 """
 
 from __future__ import annotations
@@ -71,10 +71,12 @@ def most_connections() -> int:
 class HttpWorker(ThreadWorker):  # type: ignore[misc]
     """Everything but `handle`, `handle_request` and `handle_error` runs on the worker's main thread."""
 
+    alive: bool
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._heads: dict[TConn, bytearray] = {}
-        """What has arrived of requests whose head is not whole, of connections in the order in which they began to be waited for."""
+        """What has arrived of heads that are not whole, the connection that has been waited for the longest first."""
         self._due: dict[TConn, float] = {}
         """When connections without a whole head are cut off."""
         self._leaving: dict[TConn, float] = {}

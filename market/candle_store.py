@@ -89,7 +89,7 @@ class CandleStore:
         self.engine = engine
         self._kept = threading.local()
         self._newest: Any = _NEWEST.compile(dialect=engine.dialect)
-        self._values: dict[str, Any] = self._newest.construct_params(_check=False)
+        self._values: dict[str, Any] = {**self._newest.construct_params(_check=False)}
         create_tables(engine, _candles, _halts)
         _add_source(engine)
         self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], [*COLUMNS[1:], "source"])
@@ -166,12 +166,12 @@ class CandleStore:
         cursor = connection.connection.cursor()
         try:
             cursor.execute(self._newest.string, [values[name] for name in names] if names is not None else values)
-            found: int | None = cursor.fetchone()[0]
+            ((found,),) = cursor.fetchall()
         except self.engine.dialect.loaded_dbapi.Error as error:
             raise DatabaseError(self._newest.string, None, error) from None
         finally:
             cursor.close()
-        return found
+        return None if found is None else int(found)
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
         """Open time of the oldest candle that is newer than `time_ms`."""

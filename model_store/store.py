@@ -207,8 +207,8 @@ class ModelStore:
         return manifest
 
     def prune(self, cell: Cell, keep: int) -> list[str]:
-        """Delete all but the newest `keep` versions, the champion, the champion before it, and what is served in place of a champion
-        or pointer that is damaged; the names of those deleted."""
+        """Delete all but the newest `keep` versions, the champion, the champion before it, and what is served where champion or
+        pointer is damaged; the names of those deleted."""
         folder = cell_folder(self.root, cell)
         with self._exclusive():
             self._clear_leftovers(folder)

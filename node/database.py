@@ -83,7 +83,7 @@ def create_tables(engine: Engine, *tables: Table) -> None:
 
 
 def delete_in_parts(engine: Engine, rows: Delete, key: Column[int], keys: Select[Any]) -> int:
-    """Delete those of `rows` whose `key` is among `keys`, from the lowest on, a bounded part in each transaction; how many there were.
+    """Delete those of `rows` whose `key` is among `keys`, from the lowest on, few in each transaction; how many there were.
 
     After each part as long a rest follows as the part took, which is the others' turn to write.
     """

@@ -1,7 +1,7 @@
 """The file of a SQLite database, which may be moved, restored or deleted under the feet of whoever has it open.
 
-A process that has a file open keeps it, whatever its name stands for by then: it would read for ever what nobody writes any more. So
-before each use it is asked whether the name still stands for the same file, with the same journal beside it.
+A process that has a file open keeps it, whatever its name stands for by then: it would read for ever what nobody writes any more.
+So before each use it is asked whether the name still stands for the same file, with the same journal beside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A process ends with the one that it works for, however that one ended.
 
-Whoever is stopped ends its children itself. Whoever is killed, or loses its terminal, cannot: what it leaves behind would hold ports and
-memory for nobody. A training process follows whoever started it. A process of `make run` or `make demo` follows the process that the
+Whoever is stopped ends its children itself. Whoever is killed, or loses its terminal, cannot: what it leaves behind would hold ports
+and memory for nobody. A training process follows whoever started it. A process of `make run` or `make demo` follows the one that the
 variable ENDS_WITH names, for between the two stand others, which may live on.
 """
 

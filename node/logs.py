@@ -4,8 +4,8 @@ The same thing has the same name in every line: `topic` (a number), `topics` (of
 `model` (token, target and horizon), `version`, `error` with its `hint`, and times in `seconds`.
 
 No line shows a secret: what has the type of one or stands under the name of one is masked, and every value that ever was one is
-taken out of the finished text (`node.secrets`). And no line ends or holds up whoever says it: what cannot be put into words or written
-is lost, and how many lines were is said with the next one that can be.
+taken out of the finished text (`node.secrets`). And no line ends or holds up whoever says it: what cannot be put into words or
+written is lost, and how many lines were is said with the next one that can be.
 """
 
 from __future__ import annotations

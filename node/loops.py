@@ -1,4 +1,4 @@
-"""A loop that somebody watches: what goes wrong in it is said and it begins again, and it is known when it has ended all the same."""
+"""A loop that somebody watches: after whatever goes wrong it begins again, and it is known when it has ended all the same."""
 
 from __future__ import annotations
 

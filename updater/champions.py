@@ -1,7 +1,7 @@
 """Which models have a champion: one whose files are what was promoted, not one that a pointer names.
 
-Loading a champion to see whether it verifies takes a few hundredths of a second. So it is done when its files were written again, and
-once in a while, for damage of the disk leaves no mark on a file. A pointer that says nothing is mended on the way.
+Loading a champion to see whether it verifies takes a few hundredths of a second. So it is done when its files were written again,
+and once in a while, for damage of the disk leaves no mark on a file. A pointer that says nothing is mended on the way.
 """
 
 from __future__ import annotations

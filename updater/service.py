@@ -5,7 +5,7 @@
 * train: let candidates challenge champions
 * tidy: forget what is too old
 
-Meanwhile the main thread publishes the heartbeat, reads config.json again when it was edited, and looks whether the loops still run.
+Meanwhile the main thread publishes the heartbeat, reads config.json again when it was edited, and looks whether the loops run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from market.sources import Sources
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import ConfigFile
-from node.database import Heartbeats, open_database
+from node.database import Heartbeats, journal_bytes, open_database
+from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import MINUTE_MS
 from node.errors import ModelStoreError
 from node.health import Check
@@ -94,7 +95,7 @@ class Updater:
         return ended(self._loops)
 
     def run(self, stop: threading.Event) -> int:
-        """Run all loops until `stop` is set; the exit code, which is 1 if a loop has ended: whoever starts the updater starts it anew."""
+        """Run all loops until `stop` is set; the exit code, which is 1 if a loop has ended by itself."""
         log.info("updater started", topics=[entry.topic_id for entry in self._config.current.worker])
         bodies = {
             "follow": self._keeper.follow,
@@ -127,8 +128,17 @@ class Updater:
             if self._config.changed():
                 self._configure()
             self._board.beat_safely("running")
+            self._look_at_journal()
         except Exception as error:
             log.exception("loop failed, starting it again", loop="main", error=error)
+
+    def _look_at_journal(self) -> None:
+        """Say that somebody keeps the database's journal from being emptied: it grows until the disk is full."""
+        size = journal_bytes(self._engine)
+        if size > 2 * MOST_JOURNAL_BYTES:
+            hint = "A program has been reading it for long, such as a shell or a backup: end it."
+            megabytes = size // MOST_JOURNAL_BYTES * MOST_JOURNAL_BYTES // 1024**2
+            log.warning("the journal of the database cannot be emptied", megabytes=megabytes, hint=hint)
 
     def _configure(self) -> None:
         config = self._config.current
