@@ -1,8 +1,8 @@
 """A process ends with the one that it works for, however that one ended.
 
-Whoever is stopped ends its children itself. Whoever is killed, or loses its terminal, cannot: what it leaves behind would hold ports
-and memory for nobody. A training process follows whoever started it. A process of `make run` or `make demo` follows the one that the
-variable ENDS_WITH names, for between the two stand others, which may live on.
+Whoever is stopped ends its children itself. Whoever is killed, or loses its terminal, cannot: what it leaves behind would hold
+ports and memory for nobody. A training process follows whoever started it. A process of `make run` or `make demo` follows the one
+that ENDS_WITH names, for between the two stand others, which may live on.
 """
 
 from __future__ import annotations
