@@ -17,6 +17,7 @@ def addresses(place: Place) -> dict[str, str]:
     """Where each process says how it is."""
     settings = place.settings
     host = "127.0.0.1" if settings.status_host in {EVERYWHERE, "::"} else settings.status_host
+    host = f"[{host}]" if ":" in host else host
     return {
         "updater": f"http://{host}:{settings.updater_port}",
         "inference": settings.inference_url.rstrip("/"),

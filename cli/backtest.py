@@ -106,7 +106,21 @@ def _line(result: Result) -> str:
     return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {result.scores.dm:+.2f}, {result.seconds:.0f} s"
 
 
-_COLUMNS = ("n", "ratio", "dm", "r", "da", "mape", "czar", "baseline_czar", "coverage_90", "grade", "seconds")
+_COLUMNS = (
+    "n",
+    "ratio",
+    "dm",
+    "r",
+    "da",
+    "mape",
+    "czar",
+    "baseline_czar",
+    "log10_loss",
+    "baseline_log10_loss",
+    "coverage_90",
+    "grade",
+    "seconds",
+)
 _DECIMALS = {"n": 0, "dm": 2, "r": 3, "da": 3, "coverage_90": 3, "seconds": 0}
 
 

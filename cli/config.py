@@ -10,8 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from node.config import config_schema, in_todays_form, load_config, parse_config
-from node.errors import ConfigError
+from node.config import (
+    config_schema,
+    endpoint_hints,
+    in_todays_form,
+    load_config,
+    open_topics,
+    parse_config,
+    read_config,
+    with_topic,
+)
 from node.settings import load_settings
 
 app = typer.Typer(help="Check config.json, bring an old one into today's form, or print its schema.", no_args_is_help=True)
@@ -27,6 +35,8 @@ def check(
     path = file or settings.config_file
     config = load_config(path)
     topics = config.topics(settings.inference_url)
+    for hint in endpoint_hints(config.topics_as_written(settings.inference_url)):
+        typer.echo(f"hint: {hint}", err=True)
     if as_json:
         rows = [
             {"topic_id": t.id, "token": t.token, "target": t.cell.target.value, "horizon": str(t.cell.horizon), "model": t.model}
@@ -48,12 +58,15 @@ def migrate(
     file: Annotated[Path, typer.Argument(help="A config.json of the official node, of any generation.")],
 ) -> None:
     """Print an official node's file in today's form, without its mnemonic; what was left out goes to stderr."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
-    parse_config(text, str(file))
+    text = read_config(file)
+    config = parse_config(text, str(file))
     content, notes = in_todays_form(json.loads(text))
+    topics = config.topics_as_written(load_settings().inference_url)
+    notes += endpoint_hints(topics)
+    unclear = {topic.id for topic in open_topics(topics)}
+    for entry in content["worker"]:
+        if entry["topicId"] in unclear:
+            entry["parameters"]["InferenceEndpoint"] = with_topic(entry["parameters"]["InferenceEndpoint"], "{TopicId}")
     wallet = content.get("wallet", {})
     if wallet.pop("addressRestoreMnemonic", None):
         notes.append("wallet.addressRestoreMnemonic is left out; put the words into a file with: allora-node wallet import")

@@ -25,10 +25,11 @@ class Layer(StrEnum):
     CLEAN = "clean"
     FEATURES = "features"
     ANSWERS = "answers"
+    SUBMISSIONS = "submissions"
 
 
 def export(
-    layer: Annotated[Layer, typer.Argument(help="raw, clean, features or answers.")],
+    layer: Annotated[Layer, typer.Argument(help="raw, clean, features, answers or submissions.")],
     to: Annotated[Path, typer.Argument(help="The file to write: its name ends in .parquet or .csv.", dir_okay=False)],
     topic: Annotated[int, typer.Option("--topic", "-t", help="The topic's number in config.json.")],
     since: Annotated[str | None, typer.Option(help="From this UTC date on.", metavar="DATE")] = None,
@@ -39,7 +40,8 @@ def export(
 
     raw: the candles as they are stored. clean: every time between the first and the last, a column `missing` telling the holes,
     whose other values are empty. features: what the topic's model reads, candle by candle. answers: every answer served, with its
-    intervals, the baseline and what came of it. Times are UTC milliseconds.
+    intervals, the baseline and what came of it. submissions: what the worker took to submit, nonce by nonce, and what came of it.
+    Times are UTC milliseconds, values in the network's unit.
 
     Examples:
 
@@ -67,10 +69,13 @@ def _frame(place: Place, topic: Topic, layer: Layer, start_ms: int, end_ms: int)
     from node.database import open_database
 
     engine = open_database(place.settings.database_url)
-    if layer is Layer.ANSWERS:
+    if layer in {Layer.ANSWERS, Layer.SUBMISSIONS}:
         from forecasting.ledger import Ledger
 
-        return Ledger(engine).answers(topic.id, since_ms=start_ms, until_ms=end_ms)
+        ledger = Ledger(engine)
+        if layer is Layer.SUBMISSIONS:
+            return ledger.submissions.of_topic(topic.id, topic.cell, since_ms=start_ms, until_ms=end_ms)
+        return ledger.answers(topic.id, since_ms=start_ms, until_ms=end_ms)
     store, interval = CandleStore(engine), topic.cell.interval
     candles = store.window(topic.cell.symbol, interval, start_ms, end_ms)
     if layer is Layer.CLEAN:

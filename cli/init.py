@@ -57,13 +57,16 @@ def init(
     path = settings.config_file
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     given = network is not None or topic is not None or submit is not None
+    has_words = _holds_words(path)
     if _is_wanted(path, given, force, asks):
         content = _content(network, topic, submit, asks)
         parse_config(json.dumps(content), str(path))
         _write(path, content)
         typer.echo(f"{path} is written")
     config = load_config(path, settings.config_overrides)
-    has_wallet = _wallet(settings, config, wallet, asks)
+    if has_words and config.wallet.address_restore_mnemonic is None:
+        typer.echo(f"{path.name}.old holds a mnemonic; allora-node wallet import takes its words")
+    has_wallet = _wallet(settings, config, wallet, asks, has_words)
     _say_what_is_next(config, has_wallet)
 
 
@@ -127,14 +130,22 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", hint="Check the rights of its folder.") from None
 
 
-def _wallet(settings: Settings, config: Config, way: WalletWay | None, asks: bool) -> bool:
+def _holds_words(path: Path) -> bool:
+    """Whether a mnemonic stands in the config.json that is there."""
+    try:
+        return load_config(path).wallet.address_restore_mnemonic is not None
+    except ConfigError:
+        return False
+
+
+def _wallet(settings: Settings, config: Config, way: WalletWay | None, asks: bool, has_words: bool) -> bool:
     """Make or import one if there is none; whether there is one now."""
     path = settings.allora_mnemonic_file or config.wallet.mnemonic_file
     if path.exists():
         typer.echo(f"{path} is there already and stays as it is")
         return True
     if way is None and asks:
-        usual = WalletWay.NEW if config.wallet.submit_tx else WalletWay.NONE
+        usual = WalletWay.IMPORT if has_words else WalletWay.NEW if config.wallet.submit_tx else WalletWay.NONE
         said = typer.prompt("Wallet: new, import or none", default=usual.value)
         way = WalletWay(read_one("--wallet", said, one_of(tuple(WalletWay))))
     if way is WalletWay.NEW:
@@ -145,7 +156,7 @@ def _wallet(settings: Settings, config: Config, way: WalletWay | None, asks: boo
 
 
 def _say_what_is_next(config: Config, has_wallet: bool) -> None:
-    make_one = ("allora-node wallet new", "makes a wallet: submitting needs one")
+    make_one = ("allora-node wallet new", "makes a wallet, which submitting needs; wallet import takes words that you have")
     fund = ("send ALLO to it", "for fees" + (f"; for nothing at {FAUCET}" if config.network == "testnet" else ""))
     steps = [
         ("allora-node check", "looks whether everything is as it should be"),

@@ -10,6 +10,7 @@ from cli import (
     config,
     export,
     fetch,
+    grade,
     init,
     models,
     predict,
@@ -18,11 +19,13 @@ from cli import (
     sweep,
     topics,
     train,
+    truth,
     wallet,
 )  # fmt: skip
 from node.errors import ConfigError, NodeError
 from node.logs import configure_logs
 from node.start import exit_for
+from node.terminal import write_plain_where_needed
 from node.version import VERSION
 
 app = typer.Typer(
@@ -38,16 +41,18 @@ app.command("fetch")(fetch.fetch)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("scores")(scores.scores)
+app.command("grade")(grade.grade)
 app.command("export")(export.export)
 app.add_typer(config.app, name="config")
 app.add_typer(models.app, name="models")
 app.add_typer(wallet.app, name="wallet")
 app.command("topics")(topics.topics)
+app.command("truth")(truth.truth)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 
 ELSEWHERE = (
-    "In containers, each has what its own work needs: models, fetch, train and scores are had in updater "
+    "In containers, each has what its own work needs: models, fetch, train, scores and grade are had in updater "
     "(docker compose exec updater allora-node …), wallet and topics in worker. The rest needs an installation: make install."
 )
 
@@ -73,6 +78,7 @@ _debug = False
 
 def main() -> None:
     """Run the command; an error of the node is one message with a hint, never a traceback unless --debug."""
+    write_plain_where_needed()
     try:
         app()
     except NodeError as error:

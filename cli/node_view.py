@@ -15,6 +15,13 @@ from node.topics import Topic
 
 SECONDS: Final = 3.0
 UALLO_PER_ALLO: Final = 10**18
+BESIDE_NETWORK: Final = {
+    "allora_worker_answer": "answer",
+    "allora_worker_network_median": "median",
+    "allora_worker_network_others": "others",
+    "allora_worker_network_ratio": "ratio",
+    "allora_worker_unit_suspected": "suspected",
+}
 
 
 def view_of(place: Place) -> dict[str, Any]:
@@ -74,12 +81,13 @@ def _topic(
         "updater": progress.get(str(topic.id)),
         "windows": worker["windows"].get(str(topic.id), {}),
         "failed_in_a_row": worker["failed_in_a_row"].get(str(topic.id)),
+        "network": worker["network"].get(str(topic.id)),
     }
 
 
 def _worker(answer: tuple[int, str] | None) -> dict[str, Any]:
-    """What the worker's metrics say: the balance, windows by topic and outcome, and failures in a row."""
-    found: dict[str, Any] = {"balance_allo": None, "windows": {}, "failed_in_a_row": {}}
+    """What the worker's metrics say: the balance, windows by topic and outcome, failures in a row, the network's others."""
+    found: dict[str, Any] = {"balance_allo": None, "windows": {}, "failed_in_a_row": {}, "network": {}}
     if answer is None or answer[0] != 200:
         return found
     for family in text_string_to_metric_families(answer[1]):
@@ -89,6 +97,8 @@ def _worker(answer: tuple[int, str] | None) -> dict[str, Any]:
                 outcomes[sample.labels["outcome"]] = int(sample.value)
             elif sample.name == "allora_worker_failed_in_a_row":
                 found["failed_in_a_row"][sample.labels["topic"]] = int(sample.value)
+            elif sample.name in BESIDE_NETWORK:
+                found["network"].setdefault(sample.labels["topic"], {})[BESIDE_NETWORK[sample.name]] = sample.value
             elif sample.name == "allora_worker_balance_uallo" and not math.isnan(sample.value):
                 found["balance_allo"] = sample.value / UALLO_PER_ALLO
     return found

@@ -14,7 +14,17 @@ from cli.progress import print_table
 from node.clock import SystemClock
 from node.durations import Duration
 
-FIGURES = {"n": 0, "skill": 4, "ratio": 4, "directional_accuracy": 3, "dm": 2, "coverage_90": 3, "loss": 8}
+FIGURES = {
+    "n": 0,
+    "skill": 4,
+    "ratio": 4,
+    "directional_accuracy": 3,
+    "dm": 2,
+    "coverage_90": 3,
+    "loss": 8,
+    "log10_loss": 4,
+    "baseline_log10_loss": 4,
+}
 
 
 def scores(
@@ -24,9 +34,10 @@ def scores(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every figure.")] = False,
 ) -> None:
-    """Score what was served, by the judge of backtests: all answers of a topic together, then version by version.
+    """Score what was submitted, by the judge of backtests: all of a topic together, then version by version.
 
-    Only answers whose horizon has passed are judged. Skill above 0 and ratio below 1 are better than the baseline.
+    Where nothing that the worker took has been judged yet, all answers that were served are scored instead. Only those whose
+    horizon has passed are judged. Skill above 0 and ratio below 1 are better than the baseline.
 
     Examples:
 
@@ -35,7 +46,7 @@ def scores(
       allora-node scores --topic 3 --json
     """
     from forecasting.ledger import Ledger
-    from forecasting.live_scores import live_scores, shown_ms
+    from forecasting.live_scores import live_scores, shown_ms, submitted_scores
     from node.database import open_database
 
     place, now_ms = find_node(), SystemClock().now_ms()
@@ -44,8 +55,15 @@ def scores(
     rows: list[dict[str, Any]] = []
     for each in place.chosen(topic):
         since_ms = now_ms - (reach or shown_ms(each.cell))
-        found = live_scores(ledger, each, since_ms=since_ms)
-        name = {"topic_id": each.id, "model": str(each.cell), "answers": ledger.count(each.id, since_ms=since_ms)}
+        submitted = submitted_scores(ledger, each, since_ms=since_ms)
+        found = submitted or live_scores(ledger, each, since_ms=since_ms)
+        name = {
+            "topic_id": each.id,
+            "model": str(each.cell),
+            "answers": ledger.count(each.id, since_ms=since_ms),
+            "submissions": ledger.submissions.count(each.id, since_ms=since_ms),
+            "basis": "submissions" if submitted else "answers",
+        }
         rows += [name | score.to_dict() for score in found] or [name | {"version": None, "n": 0}]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -54,7 +72,7 @@ def scores(
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("topic", "version", "answers")
+    table = Table("topic", "version", "answers", "submissions", "of")
     for name in FIGURES:
         table.add_column(name, justify="right")
     for row in rows:
@@ -64,6 +82,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{row['topic_id']} {row['model']}" if whole else "",
             row["version"] or "all",
             str(row["answers"]) if whole else "",
+            str(row["submissions"]) if whole else "",
+            row["basis"] if whole else "",
             *figures,
         )
     return table

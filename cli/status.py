@@ -88,14 +88,14 @@ def _head(view: dict[str, Any]) -> Table:
 
 def _topics(topics: list[dict[str, Any]]) -> Table:
     table = Table()
-    for name in ("topic", "state", "answer", "age", "champion", "skill", "live skill", "windows"):
+    for name in ("topic", "state", "answer", "age", "champion", "skill", "live skill", "network", "windows"):
         table.add_column(name)
     for topic in topics:
         name = f"{topic['topic_id']} {topic['model']}"
         state = "[green]✓ ready[/green]" if topic["ready"] else f"[yellow]! {escape(_why(topic))}[/yellow]"
         table.add_row(
             name, state, topic["answer"] or "–", _age(topic["age_seconds"]), topic["champion"] or "–",
-            _skill(topic["skill"]), _live(topic), _windows(topic),
+            _skill(topic["skill"]), _live(topic), _network(topic), _windows(topic),
         )  # fmt: skip
     return table
 
@@ -120,6 +120,15 @@ def _skill(skill: float | None) -> str:
 
 def _live(topic: dict[str, Any]) -> str:
     return "–" if topic["live_skill"] is None else f"{topic['live_skill']:+.4f} of {topic['judged']}"
+
+
+def _network(topic: dict[str, Any]) -> str:
+    """Such as `2535.9 of 5, ours × 1.00`: the median of the network's other workers, and our newest answer over it."""
+    found = topic["network"] or {}
+    if "median" not in found:
+        return "–"
+    ratio = f", ours × {found['ratio']:.3g}" if "ratio" in found else ""
+    return f"{'two units? ' if found.get('suspected') else ''}{found['median']:.6g} of {found['others']:.0f}{ratio}"
 
 
 def _windows(topic: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from cli.options import instant_ms, one_of, read_one, token_of
 from cli.progress import print_table, progress
 from node.config import LOSSES, MODELS, Parameters, Updater
 from node.durations import Duration, Interval
-from node.topics import Cell, Target, check_horizon
+from node.topics import DEFAULT_LOSS, Cell, Target, check_horizon
 
 if TYPE_CHECKING:
     from forecasting.sweep import Tried
@@ -45,13 +45,13 @@ def sweep(
     Each trial trains on the record up to a fifth before its end and is judged on that fifth. With --until, what comes after that
     date stays unseen: test the winner there with backtest, for the best of many trials looks better than it is.
     """
-    from forecasting.backtest import DEFAULT_LOSS, Trial
+    from forecasting.backtest import Trial
     from forecasting.sweep import SweepPlan, best_of, search
 
     wanted = Cell(
         read_one("--token", token, token_of),
         read_one("--target", target, Target),
-        read_one("--horizon", horizon, lambda text: check_horizon(Duration.parse(text))),
+        read_one("--horizon", horizon, lambda text: check_horizon(Duration.parse(text), Target(target))),
     )
     plan = SweepPlan(
         folders=tuple(candles),

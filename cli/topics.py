@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.place import find_node
-from node.catalogue import CATALOGUE
+from node.catalogue import CATALOGUE, LABELLED, KnownTopic, LabelledTopic
 from node.config import Config
 from node.errors import ChainUnreachableError, ConfigError, NodeError, TopicDiffersError
 from node.settings import Settings
-from node.topics import Cell, Topic
+from node.topics import Topic
 
 if TYPE_CHECKING:
     from worker.chain import Chain
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One topic of the list. The last four are what the chain says, if it was asked."""
+    """One topic of the list. From `active` on it is what the chain says, if it was asked; `reason` is why it is not answered."""
 
     id: int
     token: str
@@ -40,6 +40,7 @@ class Line:
     window_blocks: int | None = None
     metadata: str = ""
     remark: str = ""
+    reason: str = ""
 
 
 def topics(
@@ -54,28 +55,37 @@ def topics(
     if wanted not in CATALOGUE:
         raise ConfigError(f"network {wanted!r} is not known", hint=f"Known are {' and '.join(CATALOGUE)}.")
     configured = {topic.id: topic for topic in place.topics} if wanted == config.network else {}
-    every = configured | {
-        known.id: _topic(known.id, known.cell, known.loss, known.epoch_blocks)
-        for known in CATALOGUE[wanted].values()
-        if known.id not in configured
-    }
+    every = configured | {known.id: _topic(known) for known in CATALOGUE[wanted].values() if known.id not in configured}
     lines = [_line(every[number], number in configured) for number in sorted(every)]
     if live:
         lines = asyncio.run(_ask(settings, config.model_copy(update={"network": wanted}), every, lines))
+    lines = sorted([*lines, *map(_not_answered, LABELLED[wanted].values())], key=lambda line: line.id)
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
     else:
         _show(wanted, lines, live)
 
 
-def _topic(number: int, cell: Cell, loss: str, epoch_blocks: int) -> Topic:
-    return Topic(number, cell, "", loss, epoch_blocks, "")
+def _topic(known: KnownTopic) -> Topic:
+    return Topic(known.id, known.cell, "", known.loss, known.epoch_blocks, "", listed_loss=known.listed_loss)
 
 
 def _line(topic: Topic, configured: bool, **more: object) -> Line:
     cell = topic.cell
-    found = (topic.id, cell.token, cell.target.value, str(cell.horizon), topic.loss, topic.epoch_blocks, configured)
+    found = (
+        topic.id,
+        cell.token,
+        cell.target.value,
+        str(cell.horizon),
+        topic.listed_loss or topic.loss,
+        topic.epoch_blocks,
+        configured,
+    )
     return Line(*found, **more)  # type: ignore[arg-type]
+
+
+def _not_answered(topic: LabelledTopic) -> Line:
+    return Line(topic.id, topic.token, "labels", str(topic.horizon), topic.loss, None, False, reason=topic.reason)
 
 
 async def _ask(settings: Settings, config: Config, topics: dict[int, Topic], lines: list[Line]) -> list[Line]:
@@ -106,7 +116,7 @@ async def _ask_one(chain: Chain, topic: Topic, line: Line) -> Line:
         remark = "; ".join(compare(topic, found))
     except TopicDiffersError as error:
         remark = error.message
-    seen = {"active": found.active, "window_blocks": found.window_blocks, "metadata": found.metadata, "remark": remark}
+    seen = {"active": found.active, "window_blocks": found.window, "metadata": found.metadata, "remark": remark}
     return _line(topic, line.configured, **seen)
 
 
@@ -130,4 +140,8 @@ def _show(network: str, lines: list[Line], live: bool) -> None:
             state = "" if line.active is None else "yes" if line.active else "no"
             row += [state, str(line.window_blocks or ""), line.remark]
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for line in lines:
+        if line.reason:
+            console.print(f"topic {line.id} is not answered: {line.reason}", soft_wrap=True, highlight=False)

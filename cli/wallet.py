@@ -22,7 +22,7 @@ from node.settings import Settings
 app = typer.Typer(help="Make, show or import the node's wallet.", no_args_is_help=True)
 
 UALLO_PER_ALLO = 10**18
-MOST_WORDS_BYTES = 1000
+MOST_WORDS_BYTES = 2000
 
 File = Annotated[Path | None, typer.Option("--file", help="The mnemonic's file. Default: ALLORA_MNEMONIC_FILE, or config.json's.")]
 
@@ -64,11 +64,14 @@ def import_(file: File = None) -> None:
 
 def import_wallet(path: Path) -> None:
     """Read the words from the terminal or from standard input, and write them into `path`."""
-    from worker.wallet import write_wallet
+    from worker.wallet import read_words, write_wallet
 
     # Never an argument: arguments stand in the process list and in the shell's history.
-    words = typer.prompt("Mnemonic", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(MOST_WORDS_BYTES)
-    typer.echo(f"{path}: {write_wallet(path, Secret(words)).address()}")
+    if sys.stdin.isatty():
+        words = Secret(typer.prompt("Mnemonic", hide_input=True))
+    else:
+        words = read_words(sys.stdin.buffer.read(MOST_WORDS_BYTES))
+    typer.echo(f"{path}: {write_wallet(path, words).address()}")
 
 
 @app.command()

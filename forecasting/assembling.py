@@ -17,14 +17,15 @@ from torch import Tensor, nn
 
 from forecasting.bars import Floats, Integers
 from forecasting.checkpoint import Learned, TrainedModel, warm_start
-from forecasting.dataset import Dataset, Parts
+from forecasting.dataset import Dataset, Parts, sigma_at
 from forecasting.driving import correcting
 from forecasting.fitting import FitSettings, Progress, Windows, answers_of, fit
 from forecasting.intervals import Intervals
 from forecasting.line import NO_PENALTY, PENALTIES, Line, WalkedLine, fit_line, fit_lines, walk_line
+from forecasting.losses import SCALED
 from forecasting.models import Model, model_named
 from forecasting.models.auto import Auto
-from forecasting.shrinkage import fit_cautious_shrinkage, fit_level_offset, fit_shrinkage
+from forecasting.shrinkage import fit_cautious_shrinkage, fit_level_offset, fit_scored_shrinkage, fit_shrinkage
 from node.errors import NotEnoughDataError, TrainingError
 from node.topics import Target
 
@@ -144,11 +145,16 @@ class _Assembly:
         return Windows(self.standardised, torch.from_numpy(rows), torch.from_numpy(both.astype(np.float32)), length)
 
     def _trust(self, rows: Integers, truth: Floats, answers: Floats) -> float:
-        """A return must hold by squared error, in scales and as it is paid, by the network's loss and by the topic's own."""
-        steps, unit = self.signature.steps, self.unit
+        """A return must hold by squared error, in scales and as it is paid, by the network's loss and by the topic's own; a log
+        return may instead hold by its loss as the chain scores it, and is believed by half then."""
+        steps, unit, scale = self.signature.steps, self.unit, self.dataset.scale[rows]
         if self.signature.target is Target.VOLATILITY:
             return fit_shrinkage(truth * unit, answers * unit, steps)
-        return fit_cautious_shrinkage(truth * unit, answers * unit, self.dataset.scale[rows], steps, ("czar", self.plan.loss))
+        cautious = fit_cautious_shrinkage(truth * unit, answers * unit, scale, steps, ("czar", self.plan.loss))
+        if self.signature.target is not Target.LOG_RETURN or self.plan.loss not in SCALED:
+            return cautious
+        in_units, sigma = unit * scale, sigma_at(self.dataset, rows)
+        return max(cautious, fit_scored_shrinkage(truth * in_units, answers * in_units, sigma, steps, self.plan.loss))
 
     def _conclude(self, walked: WalkedLine) -> Intervals:
         """Correct the level of volatilities, and measure how far off the walked forecasts were."""

@@ -22,6 +22,7 @@ from forecasting.bars import beside
 from forecasting.candle_files import CandleFiles
 from forecasting.curves import Curves, curves_of
 from forecasting.evaluation import Scores, Walk, walk_forward
+from forecasting.long_deviation import reach_ms
 from forecasting.models import model_named
 from forecasting.prediction import open_session
 from forecasting.recent import bars_to_follow
@@ -34,15 +35,13 @@ from node.topics import Cell, Target
 
 FIELDS: Final = (
     "token", "target", "horizon", "interval", "model", "loss", "n", "n_effective", "rmse", "baseline_rmse", "ratio", "dm", "dm_p",
-    "mae", "mape", "r", "da", "da_low", "czar", "baseline_czar", "coverage_90", "grade", "seconds",
+    "mae", "mape", "r", "da", "da_low", "czar", "baseline_czar", "log10_loss", "baseline_log10_loss", "dm_log10", "czar_log10",
+    "baseline_czar_log10", "coverage_90", "grade", "seconds",
 )  # fmt: skip
 """What is said of every cell, in this order."""
 
 FIGURES: Final = FIELDS[FIELDS.index("n") : FIELDS.index("seconds")]
 """Those of them that are measured; the others name the cell."""
-
-DEFAULT_LOSS: Final = {Target.PRICE: "mse", Target.LOG_RETURN: "czar", Target.VOLATILITY: "mse"}
-"""What the network scores topics of this target with."""
 
 TEST_SHARE: Final = 0.2
 """Part of a record that is kept for the test where no date says otherwise."""
@@ -163,7 +162,7 @@ def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> I
     for begin, stop in _stretches(start_ms, end, plan.refit):
         candidate = _refitted(plan, trial, candles, begin, candidate)
         signature = candidate.signature
-        before, after = bars_to_follow(signature) * trial.interval.ms, trial.horizon.ms
+        before, after = max(bars_to_follow(signature) * trial.interval.ms, reach_ms(trial.horizon)), trial.horizon.ms
         seen = between(candles, begin - before, stop + after)
         try:
             yield candidate, walk_forward(open_session(candidate.graph), signature, seen, begin, stop - 1, candidate.intervals)
@@ -185,7 +184,7 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
         features=plan.features, leader=_leader(plan, trial),
     )  # fmt: skip
-    earned = candidate.scores.skill > 0 or model_named(trial.model).plain
+    earned = candidate.scores.earned or model_named(trial.model).plain
     return candidate if earned else without_skill(candidate, history)
 
 
@@ -231,6 +230,7 @@ def joined(walks: Sequence[Walk]) -> Walk:
     if not walks:
         raise NotEnoughDataError("no candle of the test has a whole window before it and a known outcome after it")
     bounds = [walk.bounds for walk in walks if walk.bounds is not None]
+    sigmas = [walk.sigma for walk in walks if walk.sigma is not None]
     return Walk(
         times=np.concatenate([walk.times for walk in walks]),
         truth=np.concatenate([walk.truth for walk in walks]),
@@ -240,6 +240,7 @@ def joined(walks: Sequence[Walk]) -> Walk:
         steps=walks[0].steps,
         target=walks[0].target,
         bounds=np.concatenate(bounds) if len(bounds) == len(walks) else None,
+        sigma=np.concatenate(sigmas) if len(sigmas) == len(walks) else None,
     )
 
 

@@ -120,8 +120,8 @@ def lag(values: Floats, steps: int) -> Floats:
     return shifted
 
 
-def trailing_sum(values: Floats, span: int) -> Floats:
-    """Sum of the newest `span` values at every row; NaN for the first `span - 1` rows.
+def trailing_sum(values: Floats, span: int, stride: int = 1) -> Floats:
+    """Sum of the newest `span` values that lie `stride` rows apart, at every row; NaN where there are not so many.
 
     Built from blocks of doubling length, so that a sum is made of its own values alone, in one fixed order: longer or shorter
     history changes not a single bit of it, which a running sum could not promise.
@@ -130,12 +130,12 @@ def trailing_sum(values: Floats, span: int) -> Floats:
     block, length, reach = values, 1, 0
     while True:
         if span & length:
-            part = lag(block, reach)
+            part = lag(block, reach * stride)
             total = part if total is None else total + part
             reach += length
         if reach == span:
             return values.copy() if total is None else total
-        block = block + lag(block, length)
+        block = block + lag(block, length * stride)
         length *= 2
 
 

@@ -1,31 +1,95 @@
-"""Whether forecasts of direction are worth something: the seven checks of the network's builder kit, and a grade.
+"""Whether forecasts of direction are worth something: the seven checks of the network's builder kit and their letter, as the kit
+computes them; and, apart from them, the figures of direction that this house stands for.
 
-| check | passes at |
+| check of the kit | passes at |
 |---|---|
-| directional accuracy | at least 0.52 |
-| its lower bound (95 %) | at least 0.50 |
-| its p against a coin | below 0.05 |
-| Pearson r of forecast and outcome | at least 0.05 |
-| its p | below 0.05 |
-| RMSE, every outcome weighted by its size, beside that of zero | at least 5 % better |
-| directional capture: part of all |z| that lies on the forecast's side, less the part that does not | at least 10 % |
+| directional accuracy: answers on the truth's side, of those whose truth is not 0; one of exactly 0 is a miss | at least 0.52 |
+| its lower bound: Wilson's interval of 95 % over the effective samples | at least 0.50 |
+| its p: one-sided z of a coin with a continuity correction, over the effective samples | below 0.05 |
+| Pearson's r of forecast and truth | at least 0.05 |
+| its two-sided p, by Student's t | below 0.05 |
+| RMSE beside that of answering 0, every truth weighted by its size | at least 5 % better |
+| directional capture ("CZAR improvement"): Σ|truth| on the forecast's side less Σ|truth| off it, of Σ|truth| | at least 10 % |
 
-Seven passed are an A, six a B, five a C, four a D, two or three an E, and less an F. Standard errors know that horizons overlap.
+Effective samples are n (1 − ρ) / (1 + ρ), 2 at least, with ρ the lag-1 autocorrelation of the hits and 0 at least. Seven passed
+are an A+, six an A, five a B+, four a B, three a C, two a D, and fewer an F. A figure that does not exist (a correlation with what
+never varies) is what the kit makes of it, 0 with a p of 1. Source: the kit's public code, April 2026.
+
+The kit takes its rows for one horizon apart, and overlap would flatter: of forecasts made every bar over a horizon of `steps` bars
+it is given every `steps`-th.
+
+The letter is the kit's. `direction_of` is ours: it uses every forecast, its standard errors know that horizons overlap, and an
+answer of exactly 0 takes no side. The kit's newest grader is in `forecasting.promotion`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import numpy as np
 
 from forecasting.bars import Floats
 from forecasting.significance import variance_of_mean
+from forecasting.student import p_of_correlation
 
 TWO_SIDED: Final = 1.96
-GRADES: Final = "FFEEDCBA"
+GRADES: Final = ("F", "F", "D", "C", "B", "B+", "A", "A+")
+"""By how many are passed."""
+LEAST_EFFECTIVE: Final = 2.0
+
+
+class Rule(StrEnum):
+    """How a figure is held against its bound."""
+
+    AT_LEAST = "≥"
+    ABOVE = ">"
+    BELOW = "<"
+    OVERLAPS = "interval overlaps ±"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its figure (None where there is none, which passes nothing), what it needs, and whether it is passed."""
+
+    name: str
+    figure: float | None
+    rule: Rule
+    bound: float
+    passed: bool
+
+    @classmethod
+    def of(cls, name: str, figure: float | None, rule: Rule, bound: float) -> Check:
+        """A figure held against a bound; one that is not finite counts as none."""
+        if figure is None or not math.isfinite(figure):
+            return cls(name, None, rule, bound, passed=False)
+        passed = {Rule.AT_LEAST: figure >= bound, Rule.ABOVE: figure > bound, Rule.BELOW: figure < bound}[rule]
+        return cls(name, figure, rule, bound, passed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"name": self.name, "figure": self.figure, "rule": self.rule.value, "bound": self.bound, "passed": self.passed}
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Seven checks, how many of them are passed, and the letter."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> int:
+        return sum(check.passed for check in self.checks)
+
+    @property
+    def grade(self) -> str:
+        return GRADES[self.passed]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"grade": self.grade, "passed": self.passed, "checks": [check.to_dict() for check in self.checks]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +107,25 @@ class Direction:
     r_p: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """How many of the seven are passed, and the grade."""
+def checks_of(move: Floats, said: Floats, scale: Floats | None = None, steps: int = 1) -> Checks:
+    """The kit's seven of truths and forecasts [n] as moves away from the baseline, horizons of `steps` bars overlapping.
 
-    passed: int
-
-    @property
-    def grade(self) -> str:
-        return GRADES[self.passed]
+    `scale` [n] changes nothing: the kit divides all of a series by one deviation, which falls out of every figure.
+    """
+    actual, forecast = move[::steps], said[::steps]
+    accuracy, low, p = _hits(actual, forecast)
+    r, r_p = _pearson(actual, forecast)
+    return Checks(
+        (
+            Check.of("directional accuracy", accuracy, Rule.AT_LEAST, 0.52),
+            Check.of("its lower bound", low, Rule.AT_LEAST, 0.50),
+            Check.of("its p", p, Rule.BELOW, 0.05),
+            Check.of("Pearson's r", r, Rule.AT_LEAST, 0.05),
+            Check.of("its p", r_p, Rule.BELOW, 0.05),
+            Check.of("weighted RMSE gain", _weighted_gain(actual, forecast), Rule.AT_LEAST, 0.05),
+            Check.of("directional capture", _capture(actual, forecast), Rule.AT_LEAST, 0.10),
+        )
+    )
 
 
 def direction_of(move: Floats, said: Floats, steps: int) -> Direction:
@@ -75,30 +149,52 @@ def direction_of(move: Floats, said: Floats, steps: int) -> Direction:
     )
 
 
-def checks_of(move: Floats, said: Floats, scale: Floats | None, steps: int) -> Checks:
-    """The seven checks; `scale` [n] makes z of a move, and is taken for one where it is not given."""
-    found = direction_of(move, said, steps)
-    passes = [
-        _at_least(found.accuracy, 0.52),
-        _at_least(found.low, 0.50),
-        found.p is not None and found.p < 0.05,
-        _at_least(found.r, 0.05),
-        found.r_p is not None and found.r_p < 0.05,
-        _weighted_gain(move, said) >= 0.05,
-        _capture(move if scale is None else move / scale, said) >= 0.10,
-    ]
-    return Checks(sum(passes))
+def _hits(actual: Floats, forecast: Floats) -> tuple[float, float, float]:
+    """The kit's directional accuracy, its lower bound and its p; a coin's where no truth has a direction."""
+    directed = actual != 0
+    if not directed.any():
+        return 0.5, 0.0, 1.0
+    hits = (np.sign(actual[directed]) == np.sign(forecast[directed])).astype(np.float64)
+    accuracy, effective = float(hits.mean()), _effective(hits)
+    z = (accuracy - 0.5 - 0.5 / effective) / math.sqrt(0.25 / effective)
+    return accuracy, _wilson_low(accuracy, effective), _tail(max(z, 0.0))
 
 
-def _weighted_gain(move: Floats, said: Floats) -> float:
-    weight = np.abs(move)
-    of_zero = float(np.sum(weight * move**2))
-    return 1 - math.sqrt(float(np.sum(weight * (move - said) ** 2)) / of_zero) if of_zero > 0 else 0.0
+def _effective(hits: Floats) -> float:
+    """How many independent hits and misses as many as these are worth."""
+    if len(hits) <= LEAST_EFFECTIVE:
+        return float(len(hits))
+    before, after = hits[:-1], hits[1:]
+    varies = np.ptp(before) > 0 and np.ptp(after) > 0
+    rho = max(float(np.corrcoef(before, after)[0, 1]), 0.0) if varies else 0.0
+    return max(len(hits) * (1 - rho) / (1 + rho), LEAST_EFFECTIVE)
 
 
-def _capture(z: Floats, said: Floats) -> float:
-    whole = float(np.abs(z).sum())
-    return float(np.sum(np.sign(said) * z)) / whole if whole > 0 else 0.0
+def _wilson_low(part: float, count: float) -> float:
+    """Lower bound of Wilson's interval (E. B. Wilson, "Probable inference", 1927)."""
+    square = TWO_SIDED**2 / count
+    margin = TWO_SIDED * math.sqrt(part * (1 - part) / count + square / (4 * count))
+    return (part + square / 2 - margin) / (1 + square)
+
+
+def _pearson(actual: Floats, forecast: Floats) -> tuple[float, float]:
+    if len(actual) < 2 or np.ptp(actual) == 0 or np.ptp(forecast) == 0:
+        return 0.0, 1.0
+    r = float(np.corrcoef(actual, forecast)[0, 1])
+    return r, p_of_correlation(r, len(actual))
+
+
+def _weighted_gain(actual: Floats, forecast: Floats) -> float:
+    weight = np.abs(actual)
+    of_zero = float(np.sum(weight * actual**2))
+    return 1 - math.sqrt(float(np.sum(weight * (actual - forecast) ** 2)) / of_zero) if of_zero > 0 else 0.0
+
+
+def _capture(actual: Floats, forecast: Floats) -> float:
+    if len(actual) == 0 or np.ptp(actual) == 0:
+        return 0.0
+    size = np.abs(actual)
+    return float(np.where(np.sign(actual) == np.sign(forecast), size, -size).sum() / size.sum())
 
 
 def _correlation(move: Floats, said: Floats, steps: int) -> tuple[float | None, float | None]:
@@ -124,10 +220,6 @@ def _in_errors(value: float, error: float) -> float:
     if error > 0:
         return value / error
     return math.copysign(math.inf, value) if value != 0 else 0.0
-
-
-def _at_least(value: float | None, bound: float) -> bool:
-    return value is not None and value >= bound
 
 
 def _tail(z: float) -> float:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from forecasting.bars import Floats, Integers, runs_of, with_all_of
 from forecasting.features import features_of
+from forecasting.long_deviation import LongDeviation
 from forecasting.signature import Signature
 from forecasting.targets import targets_of
 from node.errors import NotEnoughDataError
@@ -24,7 +25,7 @@ SMALLEST_PART: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Every candle of a frame as a row: features [n, F] float32, and baseline, scale and truth [n] in model space.
+    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and truth [n] in model space, and closes [n].
 
     `usable` holds the rows that have a whole window without a hole, a baseline and a scale; `known` those of them whose truth is
     known as well. Both are ascending row numbers.
@@ -32,6 +33,7 @@ class Dataset:
 
     signature: Signature
     times: Integers
+    closes: Floats
     features: npt.NDArray[np.float32]
     baseline: Floats
     scale: Floats
@@ -65,7 +67,15 @@ def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
         whole[run.start + signature.bars_needed - 1 : run.stop] = True
     usable = np.flatnonzero(whole)
     times = candles["open_time"].to_numpy(np.int64)
-    return Dataset(signature, times, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
+    closes = candles["close"].to_numpy(np.float64)
+    return Dataset(signature, times, closes, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
+
+
+def sigma_at(dataset: Dataset, rows: Integers) -> Floats:
+    """What reputers measure the returns of forecasts made at these rows in (`forecasting.long_deviation`); NaN where not known."""
+    signature = dataset.signature
+    deviation = LongDeviation.of(dataset.times, dataset.closes, signature.interval, signature.horizon)
+    return deviation.at(dataset.times[rows] + signature.interval.ms + signature.horizon.ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """The one judge: how good forecasts are beside the baseline, on data that no part of the model has seen.
 
-Errors are measured in what a topic pays for (log returns, or levels of volatility) and with the topic's own loss. Figures that take
-neighbouring forecasts for independent would flatter; every significance here knows that horizons overlap.
-"""
+Errors are measured in what a topic pays for (`forecasting.paid`) and with the topic's own loss, as a mean and as the chain scores
+it. Figures that take neighbouring forecasts for independent would flatter; every significance here knows that horizons overlap."""
 
 from __future__ import annotations
 
@@ -15,9 +14,9 @@ import pandas as pd
 
 from forecasting.bars import Floats, Integers
 from forecasting.checks import checks_of, direction_of
-from forecasting.dataset import Dataset, build_dataset
+from forecasting.dataset import Dataset, build_dataset, sigma_at
 from forecasting.intervals import LEVELS, Intervals
-from forecasting.losses import loss_of
+from forecasting.paid import Paid
 from forecasting.prediction import answers_at
 from forecasting.recent import bounds_at, rows_counted
 from forecasting.signature import Signature
@@ -25,14 +24,18 @@ from forecasting.significance import diebold_mariano
 from node.durations import HOUR_MS
 from node.errors import ForecastError, NotEnoughDataError
 from node.topics import Target
+from node.truth import unit
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """A forecaster beside the baseline.
 
-    Losses, RMSE and MAE are those of log returns for price and log_return, and of levels (not logs) for volatility, which is what
-    the topics pay; `log_ratio` is the ratio of RMSE in model space, the same as `ratio` for returns.
+    Losses, RMSE and MAE are those of log returns for price and log_return, and of levels (not logs) for volatility in the network's
+    unit, which is what the topics pay; `log_ratio` is the ratio of RMSE in model space, the same as `ratio` for returns.
+
+    `log10_loss` is the mean of the topic's loss as scored (`forecasting.losses.as_scored`), `czar_log10` that of CZAR; None where
+    the σ of the returns is not known. `dm_log10` is the statistic of the topic's loss as scored.
 
     `n_effective` counts the forecasts whose horizons do not overlap. `ratio` is RMSE over the baseline's RMSE; `skill` is
     1 - loss / baseline loss. `mape` is the mean size of the error as a part of the true price or volatility. `r2` compares with the
@@ -77,6 +80,17 @@ class Scores:
     coverage_90: float | None
     checks_passed: int
     grade: str
+    log10_loss: float | None = None
+    baseline_log10_loss: float | None = None
+    dm_log10: float | None = None
+    czar_log10: float | None = None
+    baseline_czar_log10: float | None = None
+
+    @property
+    def earned(self) -> bool:
+        """Whether the forecaster has earned its place: better than the baseline in the mean, and not worse as scored."""
+        as_scored_too = self.log10_loss is None or self.baseline_log10_loss is None or self.log10_loss <= self.baseline_log10_loss
+        return self.skill > 0 and as_scored_too
 
     def to_dict(self) -> dict[str, float | int | str | None]:
         """As plain JSON values."""
@@ -85,7 +99,8 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two forecasters on the same truths. `dm` above zero: the first one is better, its loss smaller."""
+    """Two forecasters on the same truths. `dm` above zero: the first one is better, its loss smaller; `dm_log10` is that of the
+    loss as scored, None where the σ of the returns is not known."""
 
     n: int
     n_effective: float
@@ -93,6 +108,7 @@ class Comparison:
     second_loss: float
     dm: float
     dm_p: float
+    dm_log10: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,15 @@ class Walk:
     target: Target | None = None
     bounds: Floats | None = None
     """Low and high of the intervals of 50, 80 and 90 percent, shape [n, 6]; None without intervals."""
+    sigma: Floats | None = None
+    """What reputers measure each return in (`forecasting.long_deviation`), NaN where it is not known."""
+    bars: int | None = None
+    """Bars that a volatility in model space is measured on, over the horizon; as many as `steps` where it is not given."""
+
+    @property
+    def unit(self) -> float:
+        """What the network's unit is of a level in model space."""
+        return unit(self.target, self.bars or self.steps) if self.target is not None else 1.0
 
     def score(self, loss: str) -> Scores:
         """Beside the baseline."""
@@ -124,11 +149,13 @@ class Walk:
             target=self.target,
             times=self.times,
             bounds=self.bounds,
+            sigma=self.sigma,
+            unit=self.unit,
         )
 
     def losses(self, name: str) -> tuple[Floats, Floats]:
         """What each forecast lost, and what the baseline would have, each [n]."""
-        return _Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target).losses(name)
+        return Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target, self.unit).losses(name)
 
     def compare(self, other: Walk, loss: str) -> Comparison:
         """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
@@ -145,6 +172,8 @@ class Walk:
             baseline=self.baseline[mine],
             scale=scale,
             target=self.target,
+            sigma=None if self.sigma is None else self.sigma[mine],
+            unit=self.unit,
         )
 
 
@@ -159,15 +188,18 @@ def score(
     target: Target | None = None,
     times: Integers | None = None,
     bounds: Floats | None = None,
+    sigma: Floats | None = None,
+    unit: float = 1.0,
 ) -> Scores:
     """Score forecasts [n] in model space, made at consecutive bars with a horizon of `steps` bars.
 
     `scale` is the ordinary size of a deviation from the baseline at each forecast; the losses huber, zptae and czar need it.
     `target` says what model space is, a log return where it is not given; `times` [n] (milliseconds UTC) and `bounds` [n, 6] bring
-    the worst hour and the coverage.
+    the worst hour and the coverage, `sigma` [n] the losses as scored. Levels of volatility times `unit` are in the network's unit.
     """
     _check(truth, forecast, baseline)
-    paid = _Paid.of(truth, forecast, baseline, scale, target)
+    paid = Paid.of(truth, forecast, baseline, scale, target, unit)
+    scored, czar_scored = paid.scored(loss, sigma, steps), paid.scored("czar", sigma, steps)
     own, of_baseline = paid.losses(loss)
     test = diebold_mariano(own, of_baseline, steps)
     own_loss, baseline_loss = float(own.mean()), float(of_baseline.mean())
@@ -212,29 +244,12 @@ def score(
         coverage_90=coverages[2],
         checks_passed=checks.passed,
         grade=checks.grade,
+        log10_loss=scored.own,
+        baseline_log10_loss=scored.baseline,
+        dm_log10=scored.dm,
+        czar_log10=czar_scored.own,
+        baseline_czar_log10=czar_scored.baseline,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Paid:
-    """What a topic pays for, all [n]: the truth's and the forecast's moves away from the baseline, and their ordinary size."""
-
-    move: Floats
-    said: Floats
-    scale: Floats | None
-
-    @classmethod
-    def of(cls, truth: Floats, forecast: Floats, baseline: Floats, scale: Floats | None, target: Target | None) -> _Paid:
-        """Log returns as they are, logs of volatility as levels."""
-        if target is not Target.VOLATILITY:
-            return cls(truth - baseline, forecast - baseline, scale)
-        level = np.exp(baseline)
-        return cls(np.exp(truth) - level, np.exp(forecast) - level, None if scale is None else scale * level)
-
-    def losses(self, name: str) -> tuple[Floats, Floats]:
-        """The forecast's and the baseline's."""
-        nothing = np.zeros_like(self.said)
-        return _losses(self.move, self.said, name, self.scale), _losses(self.move, nothing, name, self.scale)
 
 
 def compare(
@@ -247,6 +262,8 @@ def compare(
     baseline: Floats | None = None,
     scale: Floats | None = None,
     target: Target | None = None,
+    sigma: Floats | None = None,
+    unit: float = 1.0,
 ) -> Comparison:
     """Two forecasters [n] on the same truths.
 
@@ -254,10 +271,12 @@ def compare(
     """
     _check(truth, first, second)
     origin = np.zeros_like(truth) if baseline is None else baseline
-    losses = [_Paid.of(truth, forecast, origin, scale, target).losses(loss)[0] for forecast in (first, second)]
+    paid = [Paid.of(truth, forecast, origin, scale, target, unit) for forecast in (first, second)]
+    losses, logs = [each.losses(loss)[0] for each in paid], [each.logarithms(loss, sigma)[0] for each in paid]
     test = diebold_mariano(losses[0], losses[1], steps)
     means = [float(values.mean()) for values in losses]
-    return Comparison(len(truth), len(truth) / steps, means[0], means[1], test.statistic, test.p)
+    as_scored_too = diebold_mariano(logs[0], logs[1], steps).statistic if len(logs[0]) else None
+    return Comparison(len(truth), len(truth) / steps, means[0], means[1], test.statistic, test.p, as_scored_too)
 
 
 def walk_forward(
@@ -294,6 +313,8 @@ def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, i
         steps=dataset.signature.steps,
         target=dataset.signature.target,
         bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
+        # A volatility is measured in no deviation of returns.
+        sigma=None if dataset.signature.target is Target.VOLATILITY else sigma_at(dataset, rows),
     )
 
 
@@ -302,12 +323,6 @@ def _check(*series: Floats) -> None:
         raise ForecastError(f"cannot score series of the shapes {[values.shape for values in series]}")
     if not all(np.isfinite(values).all() for values in series):
         raise ForecastError("cannot score what is not finite")
-
-
-def _losses(move: Floats, said: Floats, loss: str, scale: Floats | None) -> Floats:
-    if scale is None and loss not in ("mse", "mae"):
-        raise ForecastError(f"the loss {loss} is measured in scales; give them")
-    return loss_of(loss)(move, said, np.ones_like(move) if scale is None else scale)
 
 
 def _root_mean_square(values: Floats) -> float:
@@ -320,12 +335,12 @@ def _ratio(value: float, reference: float) -> float:
     return 1.0 if value == reference else math.inf
 
 
-def _r_squared(paid: _Paid) -> float:
+def _r_squared(paid: Paid) -> float:
     spread = float(np.sum((paid.move - paid.move.mean()) ** 2))
     return 1 - float(np.sum((paid.move - paid.said) ** 2)) / spread if spread > 0 else 0.0
 
 
-def _worst_hour(paid: _Paid, times: Integers | None) -> tuple[int | None, float | None]:
+def _worst_hour(paid: Paid, times: Integers | None) -> tuple[int | None, float | None]:
     """Beginning of the hour that cost most against the baseline in squared error, and the ratio of RMSE in it."""
     if times is None:
         return None, None

@@ -7,6 +7,7 @@ that was mended mends the truth too, and nothing has to be caught up with after 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,8 +18,10 @@ from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Tabl
 
 from forecasting.bars import Floats, runs_of
 from forecasting.intervals import LEVELS
+from forecasting.long_deviation import stored_deviation
 from forecasting.signature import Signature
-from forecasting.targets import targets_of
+from forecasting.submissions import Submissions
+from forecasting.targets import from_model_space, targets_of
 from market.candle_store import CandleStore
 from node.database import create_tables, delete_in_parts, metadata, upsert_statement
 from node.durations import Duration
@@ -53,7 +56,7 @@ _answers = Table(
 
 @dataclass(frozen=True, slots=True)
 class ServedAnswer:
-    """One answer. `value` is what was served, in the target's own units; the rest is in model space.
+    """One answer. `value` is what was served, in the network's unit; the rest is in model space.
 
     `edges` are low and high of the intervals of 50, 80 and 90 percent, None where the model has none.
     """
@@ -86,6 +89,7 @@ class Ledger:
         self._engine = engine
         self._exists = False
         self._candles = CandleStore(engine)
+        self.submissions = Submissions(engine)
         self._insert = upsert_statement(engine, _answers, ["topic_id", "made_from"], [])
 
     def record(self, answers: Sequence[ServedAnswer]) -> None:
@@ -100,16 +104,20 @@ class Ledger:
     def answers(self, topic_id: int, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """A topic's answers with since_ms <= made_from <= until_ms, oldest first, with the columns of COLUMNS.
 
-        Everything is in the target's own units: a price, a log return over the horizon, a volatility per minute. `truth` is NaN
-        where it is not known: the horizon has not passed, or a hole in the candles lies on it. Edges are NaN where there were none.
+        Everything is in the network's unit: a price, or a log return or volatility over the horizon. `truth` is NaN where it is not
+        known: the horizon has not passed, or a hole in the candles lies on it. Edges are NaN where there were none.
         """
         found = self._with_truth(self._stored(topic_id, since_ms, until_ms))
         price, volatility = (found["target"] == target.value for target in (Target.PRICE, Target.VOLATILITY))
         for name in ("baseline", "truth", *EDGES):
-            found[name] = found[name].mask(price | volatility, np.exp(found[name]))
+            found[name] = found[name].mask(price, np.exp(found[name]))
         for name in ("baseline", *EDGES):
             found[name] = found[name].mask(price, found[name] * found["last_price"])
         found["truth"] = found["truth"].mask(price, found["close_then"].where(found["truth"].notna()))
+        # What was served before the network's unit was known is told in it all the same, to the last digit.
+        found["value"] = found["value"].mask(volatility, found["forecast"])
+        for name in ("value", "baseline", "truth", *EDGES):
+            found.loc[volatility, name] = _volatilities(found[volatility], name)
         return found[list(COLUMNS)]
 
     def count(self, topic_id: int, *, since_ms: int) -> int:
@@ -123,17 +131,20 @@ class Ledger:
 
     def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """Those of a topic's answers for `cell` whose truth is known, oldest first, in model space: columns made_from, version,
-        forecast, baseline, scale, truth and EDGES."""
+        forecast, baseline, scale, truth, EDGES, and sigma, which reputers measure a return in (`forecasting.long_deviation`)."""
         stored = self._stored(topic_id, since_ms, until_ms)
         of_cell = (
             (stored["token"] == cell.token) & (stored["target"] == cell.target.value) & (stored["horizon"] == str(cell.horizon))
         )
         found = self._with_truth(stored[of_cell].reset_index(drop=True))
         known = found[found["truth"].notna()].reset_index(drop=True)
-        return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES]]
+        ends = known["made_from"].to_numpy(np.int64) + cell.interval.ms + cell.horizon.ms
+        known["sigma"] = stored_deviation(self._candles, cell, ends)
+        return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES, "sigma"]]
 
     def prune(self, before_ms: int) -> int:
-        """Forget every answer made from a bar before `before_ms`; how many there were."""
+        """Forget answers made from a bar before `before_ms`, and what was taken for nonces before it; how many answers."""
+        self.submissions.prune(before_ms)
         if not self._is_there():
             return 0
         forgotten, topic = 0, None
@@ -177,6 +188,12 @@ class Ledger:
             answers.loc[of_cell.index, "truth"] = truth.reindex(of_cell["made_from"]).to_numpy()
             answers.loc[of_cell.index, "close_then"] = close.reindex(of_cell["made_from"] + cell.horizon.ms).to_numpy()
         return answers
+
+
+def _volatilities(answers: pd.DataFrame, name: str) -> list[float]:
+    """A column of logs of volatility per bar in the network's unit, as `from_model_space` has it."""
+    steps = [Cell("", Target.VOLATILITY, Duration.parse(horizon)).steps for horizon in answers["horizon"]]
+    return [from_model_space(Target.VOLATILITY, *each, math.nan) for each in zip(steps, answers[name].tolist(), strict=True)]
 
 
 def truths(cell: Cell, candles: pd.DataFrame) -> Floats:

@@ -1,4 +1,9 @@
-"""How good the answers given were, by the judge of backtests: what stands in the ledger, beside what came of it."""
+"""How good the answers given were, by the judge of backtests: what stands in the ledger, beside what came of it.
+
+There are two records. Every answer that was servable, once a candle: many, and the same as a backtest's. And what the worker took
+to submit, once a nonce, for the network's own interval: that is what is paid, so live skill is that of submissions where there are
+any.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,14 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from forecasting.bars import Floats
 from forecasting.evaluation import Scores, Walk
 from forecasting.ledger import EDGES, Ledger
-from node.durations import DAY_MS
-from node.topics import Cell, Topic
+from node.durations import DAY_MS, MINUTE_MS
+from node.topics import Cell, Target, Topic
 
 SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
@@ -76,13 +83,50 @@ def live_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | 
     return [_score(topic, None, judged), *(_score(topic, name, judged[judged["version"] == name]) for name in versions)]
 
 
+def submitted_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> list[LiveScore]:
+    """The same of what the worker took to submit for bases in that span; times are bases."""
+    judged = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    if judged.empty:
+        return []
+    versions = judged.drop_duplicates("version", keep="last")["version"].tolist()[::-1]
+    return [
+        _score_walk(topic, name, submitted_walk(topic.cell, judged if name is None else judged[judged["version"] == name]))
+        for name in (None, *versions)
+    ]
+
+
+def submitted_walk(cell: Cell, judged: pd.DataFrame) -> Walk:
+    """What `Submissions.judged` found, as the judge takes it: its steps are the nonces that one horizon holds."""
+    times = judged["base_ms"].to_numpy()
+    pace_ms = float(np.median(np.diff(times))) if len(times) > 1 else cell.horizon.ms
+    return Walk(
+        times=times,
+        truth=judged["actual"].to_numpy(np.float64),
+        forecast=judged["forecast"].to_numpy(np.float64),
+        baseline=judged["baseline"].to_numpy(np.float64),
+        scale=judged["scale"].to_numpy(np.float64),
+        steps=max(1, math.ceil(cell.horizon.ms / pace_ms)),
+        target=cell.target,
+        sigma=_sigma(cell, judged),
+        bars=cell.horizon.ms // MINUTE_MS,
+    )
+
+
+def _sigma(cell: Cell, judged: pd.DataFrame) -> Floats | None:
+    """A volatility is measured in no deviation of returns."""
+    return None if cell.target is Target.VOLATILITY else judged["sigma"].to_numpy(np.float64)
+
+
 def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
     """What `Ledger.judged` found, as the judge takes it."""
-    columns = {name: judged[name].to_numpy() for name in ("truth", "forecast", "baseline", "scale")}
     edges = judged[list(EDGES)]
     return Walk(
         times=judged["made_from"].to_numpy(),
-        **columns,
+        truth=judged["truth"].to_numpy(),
+        forecast=judged["forecast"].to_numpy(),
+        baseline=judged["baseline"].to_numpy(),
+        scale=judged["scale"].to_numpy(),
+        sigma=_sigma(cell, judged),
         steps=cell.steps,
         target=cell.target,
         bounds=None if edges.isna().to_numpy().any() else edges.to_numpy(),
@@ -90,7 +134,10 @@ def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
 
 
 def _score(topic: Topic, version: str | None, judged: pd.DataFrame) -> LiveScore:
-    walk = walk_of(topic.cell, judged)
+    return _score_walk(topic, version, walk_of(topic.cell, judged))
+
+
+def _score_walk(topic: Topic, version: str | None, walk: Walk) -> LiveScore:
     first, last = int(walk.times[0]), int(walk.times[-1])
     return LiveScore(topic.id, version, first, last, walk.score(topic.loss), _rolling(topic, walk))
 
@@ -99,7 +146,7 @@ def _rolling(topic: Topic, walk: Walk) -> tuple[RollingSkill, ...]:
     """From the first horizon on; thinned from the newest back, so that the newest is always there."""
     times = pd.to_datetime(walk.times, unit="ms", utc=True)
     own, of_baseline = (
-        pd.Series(losses, times).rolling(pd.Timedelta(milliseconds=rolling_ms(topic.cell)), min_periods=topic.cell.steps).sum()
+        pd.Series(losses, times).rolling(pd.Timedelta(milliseconds=rolling_ms(topic.cell)), min_periods=walk.steps).sum()
         for losses in walk.losses(topic.loss)
     )
     skill = (1 - own / of_baseline.where(of_baseline > 0)).to_numpy()

@@ -1,13 +1,18 @@
-"""The losses that score a topic: the loss of every single forecast, shape [n].
+"""The losses of a topic: the loss of every single forecast, shape [n], in two forms.
 
-All take truth and forecast as deviations from the baseline in model space, and `scale`, the ordinary size of such a deviation.
-`mse` and `mae` are in model space's units; the others in multiples of the scale, as the network defines them.
+*For fitting* (`LOSSES`): smooth, in multiples of a short trailing scale. Networks train on them, and their mean is the first figure
+of every score. *As scored* (`as_scored`): what reputers compute. There `czar` has α = 0.01; σ is the deviation of the last hundred
+returns of the topic's horizon (`forecasting.long_deviation`); and the chain works on the logarithm of each loss, so that a figure
+is a mean of logarithms, in which forecasts that come very near count for much.
+
+All take truth and forecast as deviations from the baseline, and `scale`, the ordinary size of such a deviation. `mse` and `mae` are
+in the units of what is paid for; the others in multiples of the scale, as the network defines them.
 
 For the target price the judge works on log returns. The network squares errors of the price itself, which weighs an hour by its
 squared price: the same ordering to a few parts in a thousand, without a level that drifts.
 
-Sources: the Allora network's research notes on losses for returns (ZPTAE with outlier penalty; CZAR); P. J. Huber, "Robust
-estimation of a location parameter", 1964.
+Sources: the Allora network's research notes on losses for returns (ZPTAE with outlier penalty; CZAR), and its public code for what
+is scored (November 2026; production reputers are private); P. J. Huber, "Robust estimation of a location parameter", 1964.
 """
 
 from __future__ import annotations
@@ -28,8 +33,14 @@ HUBER_DELTA: Final = 1.0
 ZPTAE_POWER: Final = 0.25
 ZPTAE_PENALTY: Final = 0.01
 CZAR_ALPHA: Final = 1.0
+"""For fitting."""
+CZAR_SCORED_ALPHA: Final = 0.01
+CZAR_GRADED_ALPHA: Final = 0.0
 CZAR_EPSILON: Final = 1.0
 CZAR_TAU: Final = 0.05
+CZAR_GRADED_TAU: Final = 0.1
+LEAST_LOSS: Final = 1e-100
+"""What the network's package adds before it takes the logarithm."""
 
 
 def squared(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
@@ -61,12 +72,25 @@ def czar(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
     Next to zero the truth has no direction worth speaking of, so there a constant is added that fades as the truth becomes a move;
     no forecast can do anything about it, but it keeps the loss from vanishing, whose logarithm the network takes.
     """
-    z_truth, z_forecast = truth / scale, forecast / scale
-    delta = CZAR_ALPHA / math.sqrt(3)
+    return _czar(truth / scale, forecast / scale, CZAR_ALPHA)
+
+
+def czar_scored(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    """The same with the α that reputers use."""
+    return _czar(truth / scale, forecast / scale, CZAR_SCORED_ALPHA)
+
+
+def czar_graded(truth: Floats, forecast: Floats, scale: Floats | float) -> Floats:
+    """The same with the α and τ that the builder kit grades with."""
+    return _czar(truth / scale, forecast / scale, CZAR_GRADED_ALPHA, CZAR_GRADED_TAU)
+
+
+def _czar(z_truth: Floats, z_forecast: Floats, alpha: float, temperature: float = CZAR_TAU) -> Floats:
+    delta = alpha / math.sqrt(3)
     curve = 1 + delta**2
     softening = _rise(CZAR_EPSILON, delta, curve)
     left = 1 - _rise(np.abs(z_truth), delta, curve) / softening
-    tau = CZAR_TAU * abs(1 - _rise(math.inf, delta, curve) / softening)
+    tau = temperature * abs(1 - _rise(math.inf, delta, curve) / softening)
     nearness = np.logaddexp(0, left / tau) / np.logaddexp(0, 1 / tau)
     loss: Floats = _czar_unsoftened(z_truth, z_forecast, delta, curve) + nearness * softening
     return loss
@@ -101,6 +125,12 @@ def _power_tanh(z: Floats) -> Floats:
 
 
 LOSSES: Final[dict[str, Loss]] = {"mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "czar": czar}
+"""For fitting."""
+
+SCALED: Final = ("huber", "zptae", "czar")
+"""Those that need a scale."""
+
+_SCORED: Final[dict[str, Loss]] = LOSSES | {"czar": czar_scored}
 
 
 def loss_of(name: str) -> Loss:
@@ -109,3 +139,14 @@ def loss_of(name: str) -> Loss:
         return LOSSES[name]
     except KeyError:
         raise ForecastError(f"{name!r} is not a loss; known are {', '.join(LOSSES)}") from None
+
+
+def as_scored(name: str) -> Loss:
+    """What the chain makes of a loss: its decimal logarithm, by (truth, forecast, σ); ForecastError if there is no such loss."""
+    loss_of(name)
+
+    def logarithm(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+        logs: Floats = np.log10(_SCORED[name](truth, forecast, scale) + LEAST_LOSS)
+        return logs
+
+    return logarithm

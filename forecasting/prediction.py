@@ -42,7 +42,8 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`value` and `baseline` are in the target's own units: a price, a log return over the horizon, or a volatility per minute.
+    """`value` and `baseline` are in the network's unit: a price, a log return or a volatility
+    over the horizon, as `node.truth` has them.
 
     `baseline_in_model_space` and `scale` are what the graph was given beside the window, `last_price` is what a price starts from.
     """
@@ -59,7 +60,7 @@ class Forecast:
 @dataclass(frozen=True, slots=True)
 class PathStep:
     """One step of a path, at the moment `time_ms` (UTC): the forecast and the intervals that should hold the truth 50, 80 and 90
-    times in a hundred, in the target's own units."""
+    times in a hundred, in the network's unit."""
 
     time_ms: int
     value: float
@@ -111,8 +112,8 @@ def forecast(
     answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
     price = given.close if last_price is None else last_price
     try:
-        value = from_model_space(signature.target, answer, price)
-        baseline = from_model_space(signature.target, float(given.baseline[0]), price)
+        value = from_model_space(signature.target, signature.steps, answer, price)
+        baseline = from_model_space(signature.target, signature.steps, float(given.baseline[0]), price)
     except OverflowError:
         value = baseline = math.inf
     if not math.isfinite(value) or not math.isfinite(baseline):
@@ -162,7 +163,7 @@ def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part:
     edges = intervals.bounds(np.array([answer]), np.array([made.scale]))[0].tolist()
     places = [middle, *(middle + (edge - answer) * math.sqrt(part) for edge in edges)]
     try:
-        values = [from_model_space(signature.target, place, made.last_price) for place in places]
+        values = [from_model_space(signature.target, signature.steps, place, made.last_price) for place in places]
     except OverflowError:
         values = [math.inf]
     if not all(math.isfinite(value) for value in values):

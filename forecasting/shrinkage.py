@@ -9,6 +9,10 @@ For any other loss, λ is where its mean is least, and the evidence is the slope
 Returns hardly follow from anything, so the factor that looks best there is mostly luck. They get the lower bound λ - d·se, which is
 zero up to d standard errors and grows from there without a jump: skill that is barely proven moves a forecast barely.
 
+A log return is paid by the logarithm of a loss that hardly punishes going too far, and that calls for far more trust than a mean of
+squares does. Neither is the aim itself, for a worker is paid for what the network's loss would be without it. So a return's factor
+is half of the lower bound that the loss as scored calls for, where that is more than all the others together allow.
+
 Source: L. Breiman, "Better subset regression using the nonnegative garrote", 1995.
 """
 
@@ -21,7 +25,7 @@ from typing import Final
 import numpy as np
 
 from forecasting.bars import Floats
-from forecasting.losses import loss_of
+from forecasting.losses import Loss, as_scored, loss_of
 from forecasting.significance import variance_of_mean
 
 CAUTION: Final = 2.0
@@ -29,6 +33,10 @@ CAUTION: Final = 2.0
 
 DOUBT: Final = 2.5
 """Standard errors that are taken off the factor of a return."""
+
+SHARE_AS_SCORED: Final = 0.5
+"""Of the factor that the loss as scored calls for: half way to the baseline, which squared errors call for. docs/forecasting.md has
+what other shares gave."""
 
 FACTORS: Final = np.linspace(0.0, 1.0, 41)
 NUDGE: Final = 0.01
@@ -51,8 +59,21 @@ def fit_cautious_shrinkage(truth: Floats, answer: Floats, scale: Floats, steps: 
     factors = [_lower_bound(*_slope(truth, answer, steps)), _lower_bound(*_slope(truth * scale, answer * scale, steps))]
     for name in set(losses) - {"mse"}:
         if min(factors) > 0:
-            factors.append(_lower_bound(*_best_for(name, truth, answer, steps)))
+            factors.append(_lower_bound(*_best_for(loss_of(name), truth, answer, np.ones_like(truth), steps)))
     return min(factors)
+
+
+def fit_scored_shrinkage(truth: Floats, answer: Floats, sigma: Floats, steps: int, loss: str) -> float:
+    """The share of the lower bound on the factor that a loss calls for as the chain scores it.
+
+    Truth and answer [n] are log returns away from the baseline, `sigma` [n] what reputers measure them in, NaN where it is not
+    known.
+    """
+    known = np.isfinite(sigma)
+    if known.sum() < HORIZONS_PER_STRETCH * steps:
+        return 0.0
+    factor, evidence = _best_for(as_scored(loss), truth[known], answer[known], sigma[known], steps)
+    return SHARE_AS_SCORED * _lower_bound(factor, evidence)
 
 
 def fit_level_offset(truth: Floats, forecast: Floats, steps: int) -> float:
@@ -84,15 +105,14 @@ def _slope(truth: Floats, answer: Floats, steps: int) -> tuple[float, float]:
     return slope, slope / error if error > 0 else math.inf
 
 
-def _best_for(name: str, truth: Floats, answer: Floats, steps: int) -> tuple[float, float]:
+def _best_for(loss: Loss, truth: Floats, answer: Floats, scale: Floats, steps: int) -> tuple[float, float]:
     """The factor that a loss calls for, and its evidence in standard errors."""
-    loss, one = loss_of(name), np.ones_like(truth)
-    at_zero = loss(truth, 0 * answer, one)
-    gain = (at_zero - loss(truth, NUDGE * answer, one)) / NUDGE
+    at_zero = loss(truth, 0 * answer, scale)
+    gain = (at_zero - loss(truth, NUDGE * answer, scale)) / NUDGE
     variance = variance_of_mean(gain, steps)
     if not gain.mean() > 0 or not variance > 0:
         return 0.0, 0.0
-    best = FACTORS[int(np.argmin([float(loss(truth, factor * answer, one).mean()) for factor in FACTORS]))]
+    best = FACTORS[int(np.argmin([float(loss(truth, factor * answer, scale).mean()) for factor in FACTORS]))]
     return float(best), float(gain.mean()) / math.sqrt(variance)
 
 

@@ -3,7 +3,10 @@
 | target | model space | baseline | scale |
 |---|---|---|---|
 | price, log_return | log return over the horizon | 0: the last price stays | deviation of such a return, trailing |
-| volatility | log of the volatility over the horizon | log of the trailing volatility over the same span | 1 |
+| volatility | log of the volatility per bar over the horizon | the same over the span until now | 1 |
+
+Per bar is how models have always learned it; where it leaves model space it becomes the network's unit, so that checkpoints and
+ledgers from before that unit was known stay what they are.
 
 A model answers `baseline + shrinkage × scale × network`, so that a network without skill leaves the baseline.
 """
@@ -22,6 +25,7 @@ from forecasting.features import deviation
 from forecasting.signature import Signature
 from forecasting.volatility_features import SMALLEST_DEVIATION
 from node.topics import Target
+from node.truth import unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Targets:
 
 
 ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}
-"""What may be meant by volatility. The network does not document its formula, so it is a named choice."""
+"""How a volatility per bar is measured over so many bars, by the name that a model's signature has for it."""
 
 
 def targets_of(bars: Bars, signature: Signature) -> Targets:
@@ -49,11 +53,14 @@ def targets_of(bars: Bars, signature: Signature) -> Targets:
     return Targets(baseline=np.where(np.isnan(scale), np.nan, 0.0), scale=scale, truth=_lead(logs - lag(logs, steps), steps))
 
 
-def from_model_space(target: Target, value: float, last_price: float) -> float:
-    """The forecast in the target's own units: a price in the quote currency, a log return, or a volatility per minute."""
+def from_model_space(target: Target, steps: int, value: float, last_price: float) -> float:
+    """A forecast over `steps` bars in the network's unit (`node.truth`): a price, a log return, or a volatility.
+
+    OverflowError for what no number can say.
+    """
     if target is Target.PRICE:
         return last_price * math.exp(value)
-    return math.exp(value) if target is Target.VOLATILITY else value
+    return math.exp(value) * unit(target, steps) if target is Target.VOLATILITY else value
 
 
 def _lead(values: Floats, steps: int) -> Floats:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from forecasting.backtest import DEFAULT_LOSS, Trial
+from forecasting.backtest import Trial
 from forecasting.candle_files import CandleFiles
 from node.config import Parameters
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import DEFAULT_LOSS, Cell, Target
 
 _SHAPES: Final = {
     Target.PRICE: "5m/1m 10m/1m 20m/1m 5m/5m 10m/5m 20m/5m 8h/1h 24h/1h",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, g, request
 
+from forecasting.submissions import TakenAnswer
 from inference import paths, routes
 from inference.dashboard.market_view import market_view
 from inference.dashboard.page import page
@@ -35,9 +36,11 @@ def create_app(
     hung_for_ms: Callable[[], int | None] = lambda: None,
     data: Callable[[], MarketData | None] = lambda: None,
     scores: ScoreBoard | None = None,
+    take: Callable[[TakenAnswer], None] = lambda _: None,
+    accept: Callable[[int, int], None] = lambda _topic, _base_ms: None,
 ) -> Flask:
-    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the
-    watcher is and what it reads."""
+    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the watcher
+    is and what it reads; `take` is told what the worker was given, `accept` for which topic and base the chain accepted it."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     scored = scores or ScoreBoard()
@@ -47,7 +50,7 @@ def create_app(
     def checks() -> Sequence[Check]:
         return [_watcher_check(hung_for_ms()), *_topic_checks(board, clock)]
 
-    app.register_blueprint(routes.answers(board, clock))
+    app.register_blueprint(routes.answers(board, clock, take, accept))
     app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
     app.register_blueprint(routes.health(checks, ended, metrics.registry))

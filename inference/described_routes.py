@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from inference.dashboard.library import LIBRARY_PATH
 from inference.dashboard.market_view import MOST_BARS, USUAL_BARS
 from inference.dashboard.page import KINDS
+from inference.nonce_time import MAX_DIGITS
 from inference.paths import MOST_STEPS, USUAL_STEPS
 from inference.shapes import (
     CandlesShown,
@@ -46,6 +47,13 @@ TOPIC: Final = Query(
     "A topic of this token; without it, the first one in config.json.",
     {"type": "integer", "minimum": 0, "maximum": 10**LONGEST_NUMBER - 1},
     3,
+)
+NONCE_TIME: Final = Query(
+    "nonce_time",
+    "ms",
+    "The time in the header of the nonce's block: answers for the interval that began with it. Without it, for the newest minute.",
+    {"type": "integer", "minimum": 0, "maximum": 10**MAX_DIGITS - 1},
+    1_750_003_220_000,
 )
 STEPS: Final = Query(
     "steps",
@@ -100,7 +108,7 @@ ROUTES: Final = (
         "inference",
         "a topic's forecast: a bare decimal",
         {TEXT: Decimal},
-        (TOPIC,),
+        (TOPIC, NONCE_TIME),
         OF_A_TOPIC,
         part="answers",
     ),
@@ -160,4 +168,5 @@ ROUTES: Final = (
 def list_of_routes() -> str:
     """For people who ask with curl. Files of the dashboard are of no use to them."""
     listed = [route for route in ROUTES if not route.name.startswith("dashboard")]
-    return "".join(f"{route.address:<42}{route.summary}\n" for route in listed)
+    width = max(len(route.address) for route in listed) + 2
+    return "".join(f"{route.address:<{width}}{route.summary}\n" for route in listed)

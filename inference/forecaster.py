@@ -10,10 +10,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecasting.bars import beside
+from forecasting.composition import Prices
 from forecasting.intervals import Intervals
 from forecasting.prediction import Forecast, bars_needed, forecast
 from forecasting.recent import RecentErrors
 from forecasting.signature import Signature
+from inference.nonce_time import KEPT_MINUTES
 from inference.number_text import decimal_text
 from inference.snapshot import Answer, Champion, Outlook, Problem, Source
 from market.candle_store import CandleStore
@@ -59,13 +61,12 @@ class Forecaster:
 
     def sources(self, newest: Callable[[str, Interval, int], int | None], now_ms: int) -> tuple[Source, ...]:
         """The candles this cell's answers rest on, with the newest of each at `now_ms`, which `newest` tells as the store does: the
-        model's bars, those of another token that it reads beside them, and minutes for the last price."""
+        model's bars, those of another token that it reads beside them, and minutes for the prices of intervals that have begun."""
         leader = self._version.manifest.signature.get("leader") if self._version else None
         wanted = {(self.cell.symbol, self.cell.interval): None}
         if leader is not None:
             wanted[symbol_of(leader), self.cell.interval] = None
-        if self.cell.target is Target.PRICE:
-            wanted[self.cell.symbol, QUOTE_INTERVAL] = None
+        wanted[self.cell.symbol, QUOTE_INTERVAL] = None
         return tuple(
             Source(symbol, interval, newest(symbol, interval, interval.last_closed(now_ms))) for symbol, interval in wanted
         )
@@ -130,7 +131,8 @@ class Forecaster:
         bars = candles.last(self.cell.symbol, self.cell.interval, count, until)
         if signature.leader is not None:
             bars = beside(bars, candles.last(symbol_of(signature.leader), self.cell.interval, count, until))
-        made = forecast(version.session, signature, bars, self._last_price(candles, newest.get((self.cell.symbol, QUOTE_INTERVAL))))
+        prices = Prices.of(candles.last(self.cell.symbol, QUOTE_INTERVAL, KEPT_MINUTES, newest[self.cell.symbol, QUOTE_INTERVAL]))
+        made = forecast(version.session, signature, bars, prices.newest if self.cell.target is Target.PRICE else None)
         if self.cell.target is not Target.LOG_RETURN and not made.value > 0:
             raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.cell.target} can be")
         return Answer(
@@ -139,6 +141,7 @@ class Forecaster:
             version=version.name,
             made_from=made.made_from,
             forecast=made,
+            prices=prices,
             outlook=_outlook(version, signature, made, recent, bars),
         )
 
@@ -155,11 +158,6 @@ class Forecaster:
                 return None
             self._recent = version.name, RecentErrors(version.session, signature, intervals)
         return self._recent[1]
-
-    def _last_price(self, candles: CandleStore, newest: int | None) -> float | None:
-        if self.cell.target is not Target.PRICE:
-            return None
-        return float(candles.last(self.cell.symbol, QUOTE_INTERVAL, 1, newest)["close"].iloc[-1])
 
 
 def _outlook(

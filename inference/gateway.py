@@ -18,6 +18,7 @@ import structlog
 
 from node.errors import NodeError
 from node.lifeline import follow_named
+from node.listening import listening_address
 from node.logs import configure_logs
 from node.settings import Settings, load_settings
 from node.start import end_signals, exit_for
@@ -117,7 +118,10 @@ async def _serve(settings: Settings) -> None:
     for number in end_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     target = urlsplit(settings.inference_url)
-    await Gateway(settings.inference_host, settings.inference_port, (target.hostname or "", target.port or 80)).serve(stop)
+    usual = 443 if target.scheme == "https" else 80
+    host, port = settings.inference_host, settings.inference_port
+    listening_address(host, port, host_variable="INFERENCE_HOST", port_variable="INFERENCE_PORT")
+    await Gateway(host, port, (target.hostname or "", target.port or usual)).serve(stop)
 
 
 def main() -> None:

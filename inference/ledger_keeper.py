@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecasting.ledger import Ledger, ServedAnswer
+from forecasting.submissions import TakenAnswer
 from inference.metrics import InferenceMetrics
 from inference.scores import ScoreBoard, score_topic
 from inference.snapshot import Answer, Board, TopicState
@@ -49,6 +50,8 @@ class LedgerKeeper:
         self._ledger: Ledger | None = None
         self._noted: dict[int, tuple[int, str]] = {}
         self._waiting: dict[tuple[int, int], tuple[Topic, Answer]] = {}
+        self._taken: dict[tuple[int, int], TakenAnswer] = {}
+        self._accepted: dict[tuple[int, int], None] = {}
         self._lock = threading.Lock()
         self._in_trouble = False
         self._stop = threading.Event()
@@ -88,8 +91,25 @@ class LedgerKeeper:
         self._noted[topic.id] = answer.made_from, str(topic.cell)
         self._waiting.setdefault((topic.id, answer.made_from), (topic, answer))
 
+    def take(self, taken: TakenAnswer) -> None:
+        """The worker was given this: keep it, in the place of what it was given before for the same interval."""
+        with self._lock:
+            key = taken.topic_id, taken.asked.base_ms
+            if key in self._taken or len(self._taken) < MOST_WAITING:
+                self._taken[key] = taken
+
+    def accept(self, topic_id: int, base_ms: int) -> None:
+        """The worker says that the chain accepted what it had taken for this interval."""
+        with self._lock:
+            if len(self._accepted) < MOST_WAITING:
+                self._accepted[topic_id, base_ms] = None
+
     def write(self) -> None:
         """Write what is waiting, all at once; SQLAlchemyError leaves it waiting."""
+        self._write_answers()
+        self._write_taken()
+
+    def _write_answers(self) -> None:
         with self._lock:
             batch = dict(self._waiting)
         if not batch:
@@ -100,6 +120,19 @@ class LedgerKeeper:
                 self._waiting.pop(key, None)
             self._metrics.ledger_waiting.set(len(self._waiting))
         self._metrics.ledger_written.inc(len(batch))
+
+    def _write_taken(self) -> None:
+        with self._lock:
+            taken, accepted = dict(self._taken), list(self._accepted)
+        if not taken and not accepted:
+            return
+        self._opened().submissions.record(list(taken.values()), accepted)
+        with self._lock:
+            for key, written in taken.items():
+                if self._taken.get(key) is written:  # it may have been taken again meanwhile
+                    del self._taken[key]
+            for key in accepted:
+                self._accepted.pop(key, None)
 
     def score(self) -> None:
         """Score the topic that was scored the longest ago, if that is long enough."""

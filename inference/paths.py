@@ -5,7 +5,6 @@ The watcher has asked the model; what is left for a request is a few multiplicat
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -15,8 +14,8 @@ from inference.parameters import whole_number
 from inference.shapes import PathShown, PathStepShown
 from inference.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, Board, Outlook, TopicState
 from node.clock import Clock
-from node.durations import SECOND_MS
 from node.errors import NotReadyError
+from node.timestamps import utc_text
 
 USUAL_STEPS: Final = 12
 MOST_STEPS: Final = 288
@@ -73,8 +72,3 @@ def _step(step: PathStep) -> PathStepShown:
         "value": step.value,
         "intervals": {"50": [step.low50, step.high50], "80": [step.low80, step.high80], "90": [step.low90, step.high90]},
     }
-
-
-def utc_text(time_ms: int) -> str:
-    """An instant as people and programs read it: 2025-06-15T15:59:00Z."""
-    return datetime.fromtimestamp(time_ms / SECOND_MS, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

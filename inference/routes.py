@@ -7,33 +7,53 @@ from collections.abc import Callable, Sequence
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from forecasting.submissions import TakenAnswer
 from inference.model_listing import ModelListing
-from inference.paths import utc_text
+from inference.nonce_time import MAX_DIGITS, answer_for, asked_interval
 from inference.shapes import TopicShown
 from inference.snapshot import Answer, Board, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
 from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, live_report, report
-from node.topics import WORKER_AGENT
+from node.timestamps import utc_text
+from node.topics import ACCEPTED_HEADER, WORKER_AGENT
+from node.truth import base_time
 
 
-def answers(board: Board, clock: Clock) -> Blueprint:
-    """GET /inference/<token>: a bare decimal. Everything was computed beforehand but whether it is still right to serve."""
+def answers(board: Board, clock: Clock, take: Callable[[TakenAnswer], None], accept: Callable[[int, int], None]) -> Blueprint:
+    """GET /inference/<token>: a bare decimal. Everything was computed beforehand but whether it is still right to serve, and what
+    is known of the interval that is asked about. `take` is told what the worker was given, `accept` what the chain took of it."""
     routes = Blueprint("answers", __name__)
 
     @routes.get("/inference/<token>")
     def inference(token: str) -> Response:
-        served = board.current.find(token, request.args.get("topic"))
-        now_ms = clock.now_ms()
-        if request.environ.get("HTTP_USER_AGENT") == WORKER_AGENT:
-            board.asked[served.state.topic.id] = now_ms
+        is_worker = request.environ.get("HTTP_USER_AGENT") == WORKER_AGENT
+        served = board.current.find(token, request.args.get("topic"), ambiguous=not is_worker)
+        state, now_ms = served.state, clock.now_ms()
+        if is_worker:
+            board.asked[state.topic.id] = now_ms
+            _note_accepted(state.topic.id, accept)
         if served.body is None or now_ms > served.expires_ms:
-            refusal = served.state.refusal(now_ms)
+            refusal = state.refusal(now_ms)
             if refusal is not None:
                 raise refusal
-        return Response(served.body, content_type="text/plain; charset=utf-8")
+        body, nonce_time = served.body, request.args.get("nonce_time")
+        if nonce_time is not None and isinstance(state.outcome, Answer):
+            asked = asked_interval(state, nonce_time, now_ms)
+            value, body = answer_for(state, state.outcome, asked)
+            if is_worker:
+                made = state.outcome
+                take(TakenAnswer(state.topic.id, asked, now_ms, made.version, value, made.forecast.scale))
+        return Response(body, content_type="text/plain; charset=utf-8")
 
     return routes
+
+
+def _note_accepted(topic_id: int, accept: Callable[[int, int], None]) -> None:
+    """The worker says with its next request which nonce time the chain accepted last; what is no moment is no news."""
+    said = request.headers.get(ACCEPTED_HEADER, "")
+    if said.isascii() and said.isdigit() and len(said) <= MAX_DIGITS:
+        accept(topic_id, base_time(int(said)))
 
 
 def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -15,8 +14,9 @@ from gunicorn.glogging import Logger
 
 from inference.http_worker import HttpWorker, most_connections
 from node.config import ConfigFile
-from node.errors import ConfigError
+from node.database_url import check_driver
 from node.lifeline import follow_named
+from node.listening import listening_address
 from node.settings import Settings
 
 THREADS: Final = 8
@@ -113,21 +113,14 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._service.stop()
 
 
-def check_port(host: str, port: int) -> None:
-    """ConfigError if nothing can listen there; gunicorn would try for five seconds and then say less."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            hint = "Is the node running already? INFERENCE_PORT chooses another port."
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
-
-
 def serve(settings: Settings, config: ConfigFile) -> None:
     """Serve until a signal ends it."""
-    check_port(settings.inference_host, settings.inference_port)
+    host, port = settings.inference_host, settings.inference_port
+    # Said here: gunicorn would try the port for five seconds, and the worker process for the database for ever.
+    listening_address(host, port, host_variable="INFERENCE_HOST", port_variable="INFERENCE_PORT")
+    check_driver(settings.database_url)
+
+    config.share()
 
     def make() -> Service:
         # Imported in the worker process: the parent stays small, and no library has started a thread before the fork.
@@ -135,6 +128,7 @@ def serve(settings: Settings, config: ConfigFile) -> None:
 
         # Followed from here, for no thread may be there before the fork; it is the parent that ends, and this process with it.
         follow_named(lambda: os.kill(os.getppid(), signal.SIGTERM))
+        config.resume()
         return InferenceService(settings, config)
 
-    Server(settings.inference_host, settings.inference_port, make).run()
+    Server(host, port, make).run()

@@ -69,6 +69,8 @@ class InferenceService:
             hung_for_ms=self._watcher.hung_for_ms,
             data=lambda: self._watcher.data,
             scores=self._scores,
+            take=self._keeper.take,
+            accept=self._keeper.accept,
         )
 
     def ended(self) -> str:

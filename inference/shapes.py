@@ -199,17 +199,33 @@ class RollingShown(TypedDict):
     skill: list[float]
 
 
+class SubmissionShown(TypedDict):
+    """What the worker took to submit for a nonce, and what came of it, in the network's unit; null as long as nobody knows."""
+
+    base: Moment
+    end: Moment
+    asked: Moment
+    version: Version
+    value: float
+    baseline: float | None
+    actual: float | None
+    accepted: bool | None
+
+
 class TopicScored(TopicName):
-    """How the answers given for a topic turned out."""
+    """How the answers given for a topic turned out: those that were submitted (basis), or, while there are none, all of them."""
 
     loss: str
     scored: Moment | None
     since: Moment | None
     answers: int
+    submissions: int
+    basis: Annotated[str, _text("What the figures are of.", "submissions", enum=["submissions", "answers"])]
     overall: Figures | None
     versions: list[Figures]
     rolling_over: Span
     rolling: RollingShown
+    recent: list[SubmissionShown]
 
 
 class UpdaterTopic(TypedDict):

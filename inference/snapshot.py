@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from forecasting.composition import Prices
 from forecasting.intervals import Intervals
 from forecasting.prediction import Forecast, PathStep, path_of
 from forecasting.signature import Signature
@@ -66,6 +67,8 @@ class Answer:
     made_from: int
     """Open time of the newest bar the model read, UTC milliseconds."""
     forecast: Forecast
+    prices: Prices = field(compare=False, repr=False)
+    """Of the newest minutes: what is known of an interval that began among them."""
     outlook: Outlook | None = None
     """None where the model does not know how far off it has been: it was published before models kept that."""
 
@@ -154,8 +157,11 @@ class Snapshot:
             by_token.setdefault(state.topic.token, served)
         return cls(kept, MappingProxyType(by_number), MappingProxyType(by_token))
 
-    def find(self, token: str, number: str | None) -> Served:
-        """The topic a request means; an AnswerError that says what there is otherwise."""
+    def find(self, token: str, number: str | None, *, ambiguous: bool = True) -> Served:
+        """The topic a request means; an AnswerError that says what there is otherwise.
+
+        Without a number the token's first topic is meant, unless nothing may be `ambiguous` and the token has several.
+        """
         wanted = token.upper()
         first = self.by_token.get(wanted)
         if first is None:
@@ -163,6 +169,9 @@ class Snapshot:
             message = f"there is no topic for the token {token[:LONGEST_ECHO]!r}; tokens here are {known}"
             raise UnknownTokenError(message, hint="Topics stand under worker in config.json.")
         if number is None:
+            if not ambiguous and sum(state.topic.token == wanted for state in self.states) > 1:
+                hint = f"{self._topics_of(wanted)} Write ?topic={{TopicId}} into this topic's InferenceEndpoint."
+                raise BadParameterError(f"{wanted} has several topics here, and the request names none", hint=hint)
             return first
         if not (number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER):
             raise BadParameterError(f"topic={number[:LONGEST_ECHO]!r} is not a number", hint=self._topics_of(wanted))

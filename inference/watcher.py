@@ -125,8 +125,7 @@ class Watcher:
 
     def look(self) -> None:
         """Put a snapshot in force that shows what config, candles and champions are now, if it differs from the present one."""
-        if self._config.changed():
-            self._configure()
+        self._config.follow(self._configure)
         if self._data is None:
             self._data = self._open_data()
         snapshot = Snapshot.of(self._states(self._data))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -135,6 +135,17 @@ class CandleStore:
         if until_ms is not None:
             statement = statement.where(_candles.c.open_time <= until_ms)
         return self._frame(statement.order_by(_candles.c.open_time.desc()).limit(count), newest_first=True)
+
+    def closes(self, symbol: str, interval: Interval, open_times: Sequence[int]) -> dict[int, float]:
+        """Closes of the candles that opened at these times, by open time; those that are not there are left out."""
+        row, found = _candles.c, dict[int, float]()
+        times = list(dict.fromkeys(open_times))
+        for start in range(0, len(times), CHUNK):
+            statement = _sound(select(row.open_time, row.close), symbol, interval)
+            with self.engine.connect() as connection:
+                rows = connection.execute(statement.where(row.open_time.in_(times[start : start + CHUNK])))
+                found |= {int(time_ms): float(close) for time_ms, close in rows}
+        return found
 
     def newest(self, symbol: str, interval: Interval, until_ms: int | None = None) -> int | None:
         """Open time of the newest candle with open_time <= `until_ms`.

@@ -1,7 +1,8 @@
-"""Topics the network had on 30 July 2026, so that a number alone is enough in config.json.
+"""Topics the network had on 5 September 2026, so that a number alone is enough in config.json.
 
 Source: the network's public topic listings for testnet and mainnet. Numbers differ per network. A topic that is not here still
-works when config.json gives its token, target and horizon; what the chain itself says is checked by the worker.
+works when config.json gives its token, target and horizon; what the chain itself says is checked by the worker. Topics of a kind
+that this node cannot answer stand in `LABELLED`, with the reason.
 """
 
 from __future__ import annotations
@@ -20,8 +21,34 @@ class KnownTopic:
     id: int
     cell: Cell
     epoch_blocks: int
-    loss: str
+    listed_loss: str
+    """What the listing calls the loss."""
     sandbox: bool = False
+
+    @property
+    def loss(self) -> str:
+        """The node's own loss for it."""
+        return STANDS_IN.get(self.listed_loss, self.listed_loss)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTopic:
+    """A topic that wants a value for each of several labels, where this node answers one number. Empty: not listed."""
+
+    id: int
+    token: str
+    horizon: Duration
+    loss: str
+    asks: str
+
+    @property
+    def reason(self) -> str:
+        """Why this node does not answer it."""
+        return f"it asks for {self.asks}, and this node answers one number"
+
+
+STANDS_IN: Final = {"ztae": "zptae"}
+"""Losses of the listing that the node does not have, and its own that is nearest: what a topic is trained and judged by."""
 
 
 _TARGETS = {"price": Target.PRICE, "return": Target.LOG_RETURN, "volatility": Target.VOLATILITY}
@@ -38,9 +65,10 @@ _TESTNET = """
 18 BTC price 8h 5760 mse
 37 SOL price 5m 35 mse
 38 SOL price 8h 35 mse
+39 SOL volatility 5m 35 mse
 41 ETH price 8h 35 mse
 42 BTC price 8h 35 mse
-56 BERA return 1h 655 zptae
+56 BERA return 1h 655 ztae
 58 SOL return 8h 52 czar
 60 XAU return 24h 60 czar
 61 BTC return 24h 60 czar
@@ -83,6 +111,8 @@ _MAINNET = """
 19 NEAR return 8h 60 czar
 20 BTC volatility 15m 60 mse
 21 ETH volatility 15m 60 mse
+22 XRP volatility 15m 60 mse
+23 SOL volatility 15m 60 mse
 """
 
 
@@ -99,3 +129,21 @@ CATALOGUE: Final[dict[str, dict[int, KnownTopic]]] = {"testnet": _read(_TESTNET)
 
 RETIRED: Final[dict[str, frozenset[int]]] = {"testnet": frozenset({4, 5, 6, 7, 10, 11, 15, 16, 57}), "mainnet": frozenset()}
 """Topics gone from the network but still found in many old files."""
+
+_BARRIERS: Final = "a value for each label of a triple barrier"
+_RETURNS: Final = "a value for each label of a return"
+_DAY: Final = Duration.parse("24h")
+
+LABELLED: Final[dict[str, dict[int, LabelledTopic]]] = {
+    "testnet": {
+        topic.id: topic
+        for topic in (
+            LabelledTopic(87, "GOLD", _DAY, "focal", _BARRIERS),
+            LabelledTopic(88, "XAG", _DAY, "focal", _BARRIERS),
+            LabelledTopic(89, "WTI", _DAY, "focal", _BARRIERS),
+            LabelledTopic(90, "", Duration.parse("3m"), "", _RETURNS),
+        )
+    },
+    "mainnet": {},
+}
+"""Topics that this node does not answer. The listing calls the first three prices; what they want has the form MULTI."""

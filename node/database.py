@@ -1,4 +1,4 @@
-"""One database for candles, ledger and heartbeats: a SQLite file by default, anything SQLAlchemy speaks otherwise."""
+"""One database for candles, ledger and heartbeats: a SQLite file by default, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from node.database_file import BUSY_SECONDS, DatabaseFile
+from node.database_url import DEFAULT, check_driver, database_url
 from node.errors import ConfigError
 from node.secrets import hide
 
@@ -38,11 +39,13 @@ _heartbeats = Table(
 def open_database(url: str) -> Engine:
     """Engine for `url`. SQLite is opened so that many processes read while one writes; ConfigError if it cannot be."""
     try:
+        url = database_url(url)
         parsed = make_url(url)
     except ArgumentError:
-        raise ConfigError(
-            f"DATABASE_URL {hide(url)!r} is not a database URL", hint="The default is sqlite:///data/node.db"
-        ) from None
+        raise ConfigError(f"DATABASE_URL {hide(url)!r} is not a database URL", hint=f"The default is {DEFAULT}") from None
+    except ValueError as error:
+        raise ConfigError(f"DATABASE_URL: {error}", hint=f"The default is {DEFAULT}") from None
+    check_driver(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":

@@ -31,6 +31,7 @@
         └── SubmissionError             this window got no answer from us; the reason is in the message
             ├── NoAnswerError               inference gave no usable number while the window was open
             ├── ImplausibleAnswerError      the number is far from what it can be: withheld
+            ├── UnitSuspectedError          several answers in a row beyond the network's others by a factor: withheld
             ├── WindowClosedError           too late
             ├── AlreadySubmittedError       the chain has our answer for this window
             ├── NoFundsError                the wallet cannot pay
@@ -273,6 +274,12 @@ class ImplausibleAnswerError(SubmissionError):
     """A number too far from the last ones or from the network's: withheld."""
 
     code = "implausible"
+
+
+class UnitSuspectedError(SubmissionError):
+    """Ours and the other workers' answers differ by a factor, window after window, as in two units: withheld until they agree."""
+
+    code = "unit_suspected"
 
 
 class WindowClosedError(SubmissionError):

@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from node.errors import ConfigError, NodeError, error_body
+from node.listening import listening_address
 
 log = structlog.get_logger(__name__)
 
@@ -65,8 +66,9 @@ class StatusServer:
         registry: CollectorRegistry,
         ended: Callable[[], str] = lambda: "",
     ) -> None:
+        family, address = listening_address(host, port, host_variable="STATUS_HOST", port_variable="UPDATER_PORT or WORKER_PORT")
         try:
-            self._server = _Server((host, port), _handler(checks, registry, ended))
+            self._server = _server_of(family)(address[:2], _handler(checks, registry, ended))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", hint="Is the node running already?") from None
         self.port = int(self._server.server_address[1])
@@ -132,6 +134,11 @@ class _Server(ThreadingHTTPServer):
         self._open.pop(request, None)
         with suppress(OSError):
             request.shutdown(socket.SHUT_RDWR)
+
+
+def _server_of(family: socket.AddressFamily) -> type[_Server]:
+    """The server for addresses of a family, which the library wants to know of the class."""
+    return type("_ServerOfFamily", (_Server,), {"address_family": family})
 
 
 def _handler(

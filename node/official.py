@@ -14,10 +14,13 @@ from node.catalogue import RETIRED
 
 ADAPTERS: Final = frozenset({"api-worker-reputer", "apiadapter", "api-adapter", ""})
 NETWORKS: Final = {"allora-testnet-1": "testnet", "allora-mainnet-1": "mainnet"}
-FEWEST_WORDS: Final = 12
+FEWEST_WORDS: Final = 8
+"""A mnemonic has 12 at least; what has a few less is one that was cut off, which must be said, and no "<your mnemonic>"."""
 
 UNUSED_WALLET: Final = {
+    "address": "there is no keyring; the wallet is its mnemonic",
     "addressKeyName": "there is no keyring; the wallet is its mnemonic",
+    "addressAccountPassphrase": "there is no keyring; the wallet is its mnemonic",
     "alloraHomeDir": "there is no keyring; the wallet is its mnemonic",
     "keyringBackend": "there is no keyring; the wallet is its mnemonic",
     "gas": "gas is learnt from what the chain used",
@@ -25,13 +28,23 @@ UNUSED_WALLET: Final = {
     "simulateGasFromStart": "gas is learnt from what the chain used",
     "baseGas": "gas is learnt from what the chain used",
     "gasPriceUpdateInterval": "the fee market is asked every minute",
+    "feeGranterAddress": "the wallet pays its own fees",
     "delay": "what is sent again waits for the next block",
+    "minDelay": "what is sent again waits for the next block",
+    "maxDelay": "what is sent again waits for the next block",
     "retryDelay": "what is sent again waits for the next block",
     "accountSequenceRetryDelay": "the sequence is corrected at once by what the chain expects",
     "launchRoutineDelay": "topics start together and share one lock",
     "submissionJitter": "topics share one lock; there is no crowd to avoid",
     "windowCorrectionFactor": "windows are announced by the chain",
     "blockDurationEstimated": "the length of a block is measured",
+    "requestRetries": "every request has its own limit",
+    "loopSeconds": "windows are announced by the chain",
+    "loopWithinWindowSeconds": "windows are announced by the chain",
+    "earlyArrivalPercent": "windows are announced by the chain",
+    "lateArrivalPercent": "windows are announced by the chain",
+    "minStake": "this node is a worker, no reputer",
+    "minStakeToRepute": "this node is a worker, no reputer",
     "timeoutRPCSecondsQuery": "every request has its own limit",
     "timeoutRPCSecondsTx": "every request has its own limit",
     "timeoutRPCSecondsRegistration": "every request has its own limit",
@@ -41,7 +54,12 @@ UNUSED_ENTRY: Final = {
     "loopSeconds": "windows are announced by the chain",
     "inferenceEntrypointName": "inference is asked over HTTP",
     "forecastEntrypointName": "this node submits inferences, no forecasts of others' losses",
+    "inferenceEntrypoint": "inference is asked over HTTP",
+    "forecastEntrypoint": "this node submits inferences, no forecasts of others' losses",
+    "forecastParameters": "this node submits inferences, no forecasts of others' losses",
     "extraData": "nothing reads it",
+    "allowsNegativeForcast": "the topic on the chain says so",
+    "allowsNegativeForecast": "the topic on the chain says so",
     "allowsNegativeValue": "the topic on the chain says so",
 }
 UNUSED_PARAMETERS: Final = {
@@ -54,7 +72,9 @@ UNUSED_FILE: Final = {
     "metrics": "metrics stand on each process's own port",
 }
 
-_NUMBER: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+]?[0-9]+)?)\s*(?:uallo)?\s*")
+_NUMBER: Final = re.compile(
+    r"\s*([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]{1,3})?|\.[0-9]+(?:e[+-]?[0-9]{1,3})?)\s*(?:uallo)?\s*", re.IGNORECASE
+)
 
 
 class Normaliser:
@@ -100,7 +120,7 @@ class Normaliser:
         for key in ("maxFees", "gasPrices"):
             if key in wallet:
                 self._amount(wallet, key)
-        if isinstance(wallet.get("addressRestoreMnemonic"), str) and len(wallet["addressRestoreMnemonic"].split()) < FEWEST_WORDS:
+        if isinstance(wallet.get("addressRestoreMnemonic"), str) and _words(wallet["addressRestoreMnemonic"]) < FEWEST_WORDS:
             del wallet["addressRestoreMnemonic"]
             self._note("wallet.addressRestoreMnemonic", "it holds no mnemonic")
         network = NETWORKS.get(wallet["chainId"]) if isinstance(wallet.get("chainId"), str) else None
@@ -112,6 +132,11 @@ class Normaliser:
 
     def _nodes(self, wallet: dict[str, Any]) -> None:
         """`nodeGrpcs` are asked; of a Tendermint address only the websocket is of use."""
+        for key in ("nodeGrpcs", "websockets"):
+            if isinstance(wallet.get(key), str):
+                wallet[key] = [wallet[key]]
+            if isinstance(wallet.get(key), list):
+                wallet[key] = [each for each in wallet[key] if each != ""]
         single, several = wallet.pop("nodeGrpc", None), wallet.get("nodeGrpcs")
         if single and not several:
             wallet["nodeGrpcs"] = [single]
@@ -166,7 +191,12 @@ def _is_among(number: object, numbers: frozenset[int]) -> bool:
     return isinstance(number, int) and number in numbers
 
 
+def _words(text: str) -> int:
+    return len(re.findall(r"[^\W\d_]+", text))
+
+
 def _websocket(rpc: str) -> str:
     """The websocket of a node's Tendermint address."""
     address = re.sub(r"^(http|tcp)(s?)://", r"ws\2://", rpc.strip().rstrip("/"))
+    address = address if "://" in address else f"ws://{address}"
     return address if address.endswith("/websocket") else f"{address}/websocket"

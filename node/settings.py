@@ -6,13 +6,18 @@ node say in `demo/.env` how they are reached; it is there only as long as they a
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from node.addresses import grpc_address, http_address, websocket_address
+from node.database_url import database_url
+from node.environment_file import ENCODING, check_environment_file
 from node.errors import ConfigError
 from node.secrets import Secret
 
@@ -20,18 +25,23 @@ DEMO_FILE = "demo/.env"
 ARCHIVE = "https://data.binance.vision"
 NO_ARCHIVE = "none"
 BINANCE_DOMAINS = (".binance.vision", ".binance.com", ".binance.us")
+ENV_FILES: Final = (".env", DEMO_FILE)
+OTHER_NAMES: Final = {"warn": "warning", "err": "error", "critical": "error", "fatal": "error", "trace": "debug"}
+"""What other programs call a level of the log, and what it is called here."""
+
+_OF_KUBERNETES: Final = re.compile(r"(tcp|udp|sctp)://\S*", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
     """One field per variable; the variable is the field's name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_file=(".env", DEMO_FILE), env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=ENV_FILES, env_file_encoding=ENCODING, extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     config_file: Path = Field(Path("config.json"), description="The node's configuration.")
     config_overrides: dict[str, Any] = Field({}, description="JSON laid over config.json, for trials.", repr=False)
-    database_url: str = Field("sqlite:///data/node.db", description="Candles and ledger; any SQLAlchemy URL.")
+    database_url: str = Field("sqlite:///data/node.db", description="Candles and ledger: a SQLite file, or PostgreSQL.")
     model_store: Path = Field(Path("model_store/checkpoints"), description="Folder of the published models.")
 
     exchange_urls: str = Field(
@@ -62,13 +72,58 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important events shown.")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: coloured on a terminal, else plain lines.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As usual, without what Kubernetes put into the environment."""
+        return init_settings, _Environment(settings_cls), named.get("dotenv_settings") or others[1]
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return OTHER_NAMES.get(value.strip().lower(), value.strip().lower()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_one_that_all_processes_share(cls, value: str) -> str:
+        return database_url(value)
+
     @field_validator("exchange_urls")
     @classmethod
-    def _urls_are_http(cls, value: str) -> str:
-        urls = [url.strip() for url in value.split(",") if url.strip()]
-        if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+    def _exchanges_are_addresses(cls, value: str) -> str:
+        urls = [http_address(url) for url in value.split(",") if url.strip()]
+        if not urls:
             raise ValueError("give one or more http(s) URLs, separated by commas")
-        return value
+        return ",".join(urls)
+
+    @field_validator("inference_host", "status_host")
+    @classmethod
+    def _host_stands_alone(cls, value: str) -> str:
+        return value.strip().removeprefix("[").removesuffix("]")
+
+    @field_validator("kraken_url", "coingecko_url", "inference_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return http_address(value)
+
+    @field_validator("archive_url")
+    @classmethod
+    def _archive_is_an_address_or_none(cls, value: str | None) -> str | None:
+        try:
+            return value if value in {None, NO_ARCHIVE} else http_address(str(value))
+        except ValueError as error:
+            raise ValueError(f"{error}, or {NO_ARCHIVE}") from None
+
+    @field_validator("chain_grpc_url")
+    @classmethod
+    def _chain_is_a_grpc_address(cls, value: str | None) -> str | None:
+        return grpc_address(value) if value else value
+
+    @field_validator("chain_websocket_url")
+    @classmethod
+    def _websocket_is_an_address(cls, value: str | None) -> str | None:
+        return websocket_address(value) if value else value
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -78,14 +133,6 @@ class Settings(BaseSettings):
         url = make_url(self.database_url)
         is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
         return {"models": self.model_store} | ({"data": Path(str(url.database)).parent} if is_file else {})
-
-    @field_validator("archive_url", "kraken_url", "coingecko_url")
-    @classmethod
-    def _url_is_http(cls, value: str | None, info: ValidationInfo) -> str | None:
-        may_be_none = info.field_name == "archive_url"
-        if not (value or "").startswith(("http://", "https://")) and not (may_be_none and value in {None, NO_ARCHIVE}):
-            raise ValueError("give an http(s) URL" + (f", or {NO_ARCHIVE}" if may_be_none else ""))
-        return value
 
     @property
     def archive_base(self) -> str | None:
@@ -113,8 +160,22 @@ class Settings(BaseSettings):
         return Secret(key) if key else None
 
 
+class _Environment(EnvSettingsSource):
+    """The environment without what Kubernetes writes there: a service named `inference` makes it INFERENCE_PORT=tcp://10.0.0.1:8000."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        found = super()._load_env_vars()
+        return {
+            name: value
+            for name, value in found.items()
+            if not (name.endswith("_port") and value and _OF_KUBERNETES.fullmatch(value))
+        }
+
+
 def load_settings() -> Settings:
     """Read the environment; ConfigError naming the variable for anything wrong with it."""
+    for name in ENV_FILES:
+        check_environment_file(Path(name), [field.upper() for field in Settings.model_fields])
     try:
         return Settings()
     except SettingsError as error:

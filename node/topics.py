@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
 
@@ -16,6 +17,9 @@ QUOTE_ASSET = "USDT"
 WORKER_AGENT = "allora-worker"
 """What the worker calls itself when it asks a topic's endpoint, so that inference can tell when it did."""
 
+ACCEPTED_HEADER = "X-Allora-Accepted"
+"""In the worker's request for a topic: the nonce time of the topic's newest window whose answer the chain accepted."""
+
 
 class Target(StrEnum):
     """What is forecast."""
@@ -23,6 +27,13 @@ class Target(StrEnum):
     PRICE = "price"
     LOG_RETURN = "log_return"
     VOLATILITY = "volatility"
+
+
+DEFAULT_LOSS: Final = {Target.PRICE: "mse", Target.LOG_RETURN: "czar", Target.VOLATILITY: "mse"}
+"""What the network scores topics of this target with, unless the catalogue or config.json says otherwise."""
+
+LEAST_RETURNS: Final = 2
+"""Fewest one-minute returns that have a sample deviation."""
 
 
 def symbol_of(token: str) -> str:
@@ -62,13 +73,15 @@ class Cell:
         return f"{self.token}/{self.target}-{self.horizon}"
 
 
-def check_horizon(horizon: Duration) -> Duration:
-    """ValueError unless the horizon is whole minutes between one minute and thirty days and falls on its bars."""
+def check_horizon(horizon: Duration, target: Target = Target.PRICE) -> Duration:
+    """ValueError unless the horizon is whole minutes between one minute and thirty days, falls on its bars, and has a truth."""
     if horizon.ms < MINUTE_MS or horizon.ms > 30 * 24 * HOUR_MS:
         raise ValueError(f"horizon {horizon} is outside 1m to 30d")
-    bars = Cell("X", Target.PRICE, horizon).interval
+    bars = Cell("X", target, horizon).interval
     if horizon.ms % bars.ms:
         raise ValueError(f"horizon {horizon} is not a whole number of its {bars} candles")
+    if target is Target.VOLATILITY and horizon.ms < LEAST_RETURNS * MINUTE_MS:
+        raise ValueError(f"horizon {horizon} is too short for a volatility, which is measured on two one-minute returns at least")
     return horizon
 
 
@@ -82,11 +95,13 @@ class Topic:
     loss: str
     epoch_blocks: int | None
     endpoint: str
-    """The inference URL with every template variable but {BlockHeight} replaced."""
+    """The inference URL. Only {BlockHeight} and {NonceTime} still stand in it: they are each window's own."""
     features: tuple[str, ...] = ()
     """What the model reads, by name; empty for the target's usual features."""
     leader: str | None = None
     """Token whose candles the model reads beside the topic's own."""
+    listed_loss: str | None = None
+    """What the network calls the loss, which may be another name than `loss`; None where that is not known."""
 
     @property
     def token(self) -> str:

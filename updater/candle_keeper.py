@@ -25,7 +25,7 @@ from node.errors import (
     RateLimitedError,
     UnknownSymbolError,
 )
-from node.topics import Target, Topic, symbol_of
+from node.topics import Topic, symbol_of
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 
@@ -35,7 +35,8 @@ AFTER_CLOSE_MS = 1 * SECOND_MS
 """The exchange needs a moment to finish a candle."""
 
 TAIL_BARS = 180
-QUOTE_HISTORY_MS = 2 * HOUR_MS
+QUOTE_HISTORY_MS = 3 * HOUR_MS
+"""Reaches the base of every interval that may be asked about."""
 BACKFILL_EVERY_MS = HOUR_MS
 RETRY_SECONDS = (2.0, 5.0, 10.0, 20.0)
 REMIND_MS = 10 * MINUTE_MS
@@ -58,12 +59,11 @@ def series_of(topic: Topic) -> tuple[Series, ...]:
 
 def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> dict[Series, int]:
     """How far back, in milliseconds, each series must reach: what models learn from, what the champions that are `served` read
-    beside it, and minutes for the last price."""
+    beside it, and minutes for the prices of intervals that have begun."""
     history: dict[Series, int] = {}
     for topic in topics:
         wanted = dict.fromkeys(series_of(topic), config.updater.history_ms(topic.cell.interval))
-        if topic.cell.target is Target.PRICE:
-            wanted.setdefault(Series(topic.cell.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
+        wanted.setdefault(Series(topic.cell.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
         for series, reach in wanted.items():
             history[series] = max(reach, history.get(series, 0))
     for series in served:

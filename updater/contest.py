@@ -101,7 +101,7 @@ def _hold(contest: Contest) -> Trained:
         champion=weights,
         on_progress=_reporter(topic),
     )
-    if candidate.scores.skill <= 0:
+    if not candidate.scores.earned:
         candidate = without_skill(candidate, candles)
     verdict = judge(candidate.scores, _versus(contest, candidate, champion, candles), champion is not None)
     draft = Draft(

@@ -125,8 +125,7 @@ class Updater:
     def _look_after_safely(self) -> None:
         """The main thread's own round: whatever fails in it is tried again with the next."""
         try:
-            if self._config.changed():
-                self._configure()
+            self._config.follow(self._configure)
             self._board.beat_safely("running")
             self._look_at_journal()
         except Exception as error:

@@ -12,9 +12,10 @@ from typing import Final
 from node.durations import Duration
 from node.errors import TopicDiffersError
 from node.topics import Target, Topic
-from worker.chain import TopicOnChain
+from worker.blocks import USUAL_SECONDS
+from worker.chain_answers import TopicOnChain
+from worker.windows import MIGRATED_SECONDS, Unit, convert
 
-SECONDS_PER_BLOCK: Final = 5
 _UNITS: Final = {"m": "m", "h": "h", "d": "d", "w": "w"}
 _HORIZON = re.compile(r"(?<![\w.])(\d{1,4})\s*-?\s*(minutes?|mins?|m|hours?|hrs?|hr|h|days?|d|weeks?|w)(?![a-z0-9])", re.IGNORECASE)
 _TARGETS: Final = (
@@ -72,12 +73,14 @@ def compare(topic: Topic, found: TopicOnChain, *, check_epoch: bool = True) -> l
 
 
 def _warnings(topic: Topic, found: TopicOnChain, check_epoch: bool) -> list[str]:
+    """What differs in blocks and, since the chain may measure in seconds one day, in seconds too."""
     warnings = []
-    if found.loss and found.loss.lower() != topic.loss:
+    if found.loss and found.loss.lower() not in {topic.loss, topic.listed_loss}:
         warnings.append(f"the chain scores by {found.loss}, config.json says {topic.loss}")
-    if check_epoch and topic.epoch_blocks and found.epoch_blocks != topic.epoch_blocks:
-        warnings.append(f"an epoch has {found.epoch_blocks} blocks, the catalogue says {topic.epoch_blocks}")
-    blocks = topic.cell.horizon.seconds / SECONDS_PER_BLOCK
-    if found.ground_truth_lag and not 0.5 <= found.ground_truth_lag / blocks <= 2:
+    if check_epoch and topic.epoch_blocks and found.epoch not in {topic.epoch_blocks, topic.epoch_blocks * MIGRATED_SECONDS}:
+        warnings.append(f"an epoch has {found.epoch} blocks, the catalogue says {topic.epoch_blocks}")
+    seconds = topic.cell.horizon.seconds
+    blocks = convert(seconds, Unit.SECONDS, Unit.BLOCKS, USUAL_SECONDS)
+    if found.ground_truth_lag and not any(0.5 <= found.ground_truth_lag / length <= 2 for length in (blocks, seconds)):
         warnings.append(f"the truth is asked for after {found.ground_truth_lag} blocks, the horizon is about {blocks:.0f}")
     return warnings

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from allora_sdk.rpc_client.client import AlloraRPCClient
 from allora_sdk.rpc_client.client_websocket_events import EventAttributeCondition
 from allora_sdk.rpc_client.protos.cosmos.auth.v1beta1 import QueryAccountInfoRequest
 from allora_sdk.rpc_client.protos.cosmos.bank.v1beta1 import QueryBalanceRequest
-from allora_sdk.rpc_client.protos.cosmos.base.tendermint.v1beta1 import GetLatestBlockRequest
+from allora_sdk.rpc_client.protos.cosmos.base.tendermint.v1beta1 import GetBlockByHeightRequest, GetLatestBlockRequest
 from allora_sdk.rpc_client.protos.cosmos.tx.v1beta1 import BroadcastMode, BroadcastTxRequest, GetTxRequest
 from allora_sdk.rpc_client.protos.emissions.v10 import (
     CanSubmitWorkerPayloadRequest,
     EventWorkerSubmissionWindowOpened,
     GetLatestNetworkInferencesRequest,
+    GetOpenWorkerSubmissionWindowsRequest,
     GetTopicRequest,
     GetUnfulfilledWorkerNoncesRequest,
     GetWorkerLatestInputInferenceByTopicIdRequest,
+    GetWorkerSubmissionWindowStatusRequest,
     IsTopicActiveRequest,
     IsWorkerRegisteredInTopicIdRequest,
     TopicOutputArity,
@@ -30,38 +31,12 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from node.errors import ChainApiError, ChainUnreachableError, SubmissionError, WrongChainError
+from worker.chain_answers import NetworkInferences, TopicOnChain, TransactionResult, header_of, heights_of, price_of, result_of
 from worker.network import Network
-from worker.plausible import middle
 
 DENOMINATION = "uallo"
-DECIMALS = 10**18
 T = TypeVar("T")
 _LOST = frozenset({Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.CANCELLED, Status.RESOURCE_EXHAUSTED, Status.INTERNAL})
-
-
-@dataclass(frozen=True, slots=True)
-class TopicOnChain:
-    """A topic as the chain describes it; lengths in blocks."""
-
-    id: int
-    metadata: str
-    loss: str
-    epoch_blocks: int
-    window_blocks: int
-    ground_truth_lag: int
-    is_multiple: bool
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionResult:
-    """What the chain says of a transaction. Code 0 is success."""
-
-    hash: str
-    code: int
-    log: str
-    height: int
-    gas_used: int
 
 
 class NotFound(Exception):  # noqa: N818 -- an answer, not an error
@@ -95,6 +70,7 @@ class Chain:
         self.network = network
         self._place = -1
         self._client: Any = None
+        self._knows_open_windows = True
 
     @property
     def url(self) -> str:
@@ -105,6 +81,7 @@ class Chain:
         await self.close()
         self._place = (self._place + 1) % len(self.network.nodes)
         self._client = AlloraRPCClient(network=self.network.nodes[self._place])
+        self._knows_open_windows = True
         found = await _asked(self._client.chain_id())
         if found != self.network.chain_id:
             raise WrongChainError(
@@ -146,9 +123,16 @@ class Chain:
 
     async def block(self) -> tuple[int, float]:
         """Height of the newest block and its time in seconds."""
-        response = await _asked(self._connected.tendermint.query.get_latest_block(GetLatestBlockRequest()))
-        header = response.sdk_block.header if response.sdk_block else response.block.header
-        return int(header.height), header.time.timestamp()
+        height, ms = header_of(await _asked(self._connected.tendermint.query.get_latest_block(GetLatestBlockRequest())))
+        return height, ms / 1000
+
+    async def block_time(self, height: int) -> int:
+        """The time in the header of that block, in milliseconds UTC."""
+        request = GetBlockByHeightRequest(height=height)
+        found, ms = header_of(await _asked(self._connected.tendermint.query.get_block_by_height(request)))
+        if found != height:
+            raise ChainUnreachableError(f"the chain's node was asked for block {height} and answered with block {found}")
+        return ms
 
     async def topic(self, number: int) -> TopicOnChain:
         """NotFound if the chain has no such topic."""
@@ -161,8 +145,8 @@ class Chain:
             id=number,
             metadata=topic.metadata,
             loss=topic.loss_method,
-            epoch_blocks=int(topic.epoch_length),
-            window_blocks=int(topic.worker_submission_window),
+            epoch=int(topic.epoch_length),
+            window=int(topic.worker_submission_window),
             ground_truth_lag=int(topic.ground_truth_lag),
             is_multiple=topic.output_arity == TopicOutputArity.MULTI,
             active=bool(active.is_active),
@@ -170,9 +154,24 @@ class Chain:
 
     async def open_nonces(self, number: int) -> list[int]:
         """Block heights of the topic's windows that are open now, oldest first."""
-        request = GetUnfulfilledWorkerNoncesRequest(topic_id=number)
-        response = await _asked(self._emissions.get_unfulfilled_worker_nonces(request))
-        return sorted(int(nonce.block_height) for nonce in response.nonces.nonces) if response.nonces else []
+        if self._knows_open_windows:
+            request = GetOpenWorkerSubmissionWindowsRequest(topic_id=number)
+            try:
+                return heights_of(await _asked(self._emissions.get_open_worker_submission_windows(request)))
+            except ChainApiError:
+                # This one method is younger than the API; whether that has moved, the older one will tell.
+                self._knows_open_windows = False
+        older = GetUnfulfilledWorkerNoncesRequest(topic_id=number)
+        return heights_of(await _asked(self._emissions.get_unfulfilled_worker_nonces(older)))
+
+    async def window_end(self, number: int, nonce: int) -> int:
+        """Last block of the topic's window `nonce` as the chain states it; 0 if it does not."""
+        request = GetWorkerSubmissionWindowStatusRequest(topic_id=number)
+        try:
+            status = await _asked(self._emissions.get_worker_submission_window_status(request))
+        except (NotFound, ChainApiError, SubmissionError):
+            return 0
+        return int(status.window_end_block) if int(status.current_nonce_block_height) == nonce else 0
 
     async def may_submit(self, number: int, address: str) -> bool:
         request = CanSubmitWorkerPayloadRequest(topic_id=number, address=address)
@@ -192,18 +191,21 @@ class Chain:
         latest = response.latest_input_inference
         return latest is not None and int(latest.block_height) >= nonce
 
-    async def network_answer(self, number: int) -> float | None:
-        """The middle of what the network's workers last said of this topic; None if nobody did."""
+    async def network_inferences(self, number: int) -> NetworkInferences | None:
+        """What the network's workers last said of this topic; None if nobody did."""
         try:
             request = GetLatestNetworkInferencesRequest(topic_id=number)
-            bundle = (await _asked(self._emissions.get_latest_network_inferences(request))).network_inferences
-        except (NotFound, SubmissionError):
+            response = await _asked(self._emissions.get_latest_network_inferences(request))
+        except (NotFound, ChainApiError, SubmissionError):
             return None
-        said = []
-        for inferer in bundle.inferer_values if bundle else ():
+        bundle = response.network_inferences
+        if bundle is None:
+            return None
+        said = {}
+        for inferer in bundle.inferer_values:
             with contextlib.suppress(ValueError, IndexError):
-                said.append(float(inferer.values[0].value))
-        return middle(said)
+                said[str(inferer.worker)] = float(inferer.values[0].value)
+        return NetworkInferences(int(response.inference_block_height or bundle.nonce), said)
 
     async def account(self, address: str) -> tuple[int, int]:
         """Account number and next sequence; an account that was never funded has neither yet: (0, 0)."""
@@ -217,7 +219,10 @@ class Chain:
         """In uallo."""
         request = QueryBalanceRequest(address=address, denom=DENOMINATION)
         response = await _asked(self._connected.bank.query.balance(request))
-        return int(response.balance.amount) if response.balance else 0
+        try:
+            return int(response.balance.amount) if response.balance else 0
+        except ValueError:
+            raise SubmissionError(f"the chain's node says that a balance is {response.balance.amount!r}") from None
 
     async def gas_price(self) -> float | None:
         """The least price that the fee market accepts now, in uallo; None if the chain does not say."""
@@ -225,13 +230,13 @@ class Chain:
             response = await _asked(self._connected.feemarket.query.gas_price(GasPriceRequest(denom=DENOMINATION)))
         except (NotFound, ChainApiError, SubmissionError):
             return None
-        return int(response.price.amount) / DECIMALS if response.price else None
+        return price_of(response.price.amount) if response.price else None
 
     async def broadcast(self, content: bytes, seconds: float) -> TransactionResult:
         """Hand a transaction to the node; a code of 0 means that it waits for a block."""
         request = BroadcastTxRequest(tx_bytes=content, mode=BroadcastMode.SYNC)
         response = await _asked(asyncio.wait_for(self._connected.tx.query.broadcast_tx(request), seconds))
-        return _result(response.tx_response)
+        return result_of(response.tx_response)
 
     async def transaction(self, transaction_hash: str) -> TransactionResult | None:
         """What became of a transaction; None while it is in no block."""
@@ -239,8 +244,4 @@ class Chain:
             response = await _asked(self._connected.tx.query.get_tx(GetTxRequest(hash=transaction_hash)))
         except NotFound:
             return None
-        return _result(response.tx_response)
-
-
-def _result(response: Any) -> TransactionResult:
-    return TransactionResult(response.txhash, int(response.code), response.raw_log, int(response.height), int(response.gas_used))
+        return result_of(response.tx_response)

@@ -78,7 +78,7 @@ class Connection:
                 await self._chain.on_window(self._on_window)
                 height, time = await self._chain.block()
                 self._blocks.saw_header(height, time)
-                self.opened_at_height = height
+                self.opened_at_height = self._blocks.height
                 self._came_back()
                 pause = FIRST_PAUSE
                 await self._follow_blocks()
@@ -100,8 +100,8 @@ class Connection:
             if isinstance(self._suspected, ChainApiError):
                 raise self._suspected
             height, time = await self._chain.block()
-            self._blocks.saw_header(height, time)
-            self._metrics.height.set(height)
+            if self._blocks.saw_header(height, time):
+                self._metrics.height.set(height)
 
     def suspect(self, error: ChainError) -> None:
         """A query failed: note why, so that a window which is missed for it can say so, and look closer."""

@@ -15,11 +15,15 @@ from typing import Final
 import aiohttp
 
 from node.errors import NoAnswerError
-from node.topics import WORKER_AGENT
+from node.topics import ACCEPTED_HEADER, WORKER_AGENT
+from worker.nonce_time import PLACEHOLDER as NONCE_TIME
 
 LARGEST_BODY: Final = 128
 LARGEST_EXPONENT: Final = 40
 REQUEST_SECONDS: Final = 5.0
+REHEARSAL_AGENT: Final = f"{WORKER_AGENT}-rehearsal"
+"""Of questions whose answers are looked at and never submitted: another name, so that nobody counts them as what was."""
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,4}))?", re.ASCII)
 
 
@@ -38,6 +42,35 @@ def read_number(body: bytes) -> float:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an endpoint is asked: about which nonce, whose time is in milliseconds UTC."""
+
+    endpoint: str
+    block: int = 0
+    nonce_ms: int | None = None
+    accepted_ms: int | None = None
+    """Time of the nonce whose answer the chain last accepted; said to endpoints that are asked by a nonce's time."""
+    rehearsal: bool = False
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the endpoint is asked by the nonce's time."""
+        return NONCE_TIME in self.endpoint
+
+    @property
+    def url(self) -> str:
+        url = self.endpoint.replace("{BlockHeight}", str(self.block))
+        return url if self.nonce_ms is None else url.replace(NONCE_TIME, str(self.nonce_ms))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {"User-Agent": REHEARSAL_AGENT if self.rehearsal else WORKER_AGENT}
+        if self.by_time and self.accepted_ms is not None:
+            headers[ACCEPTED_HEADER] = str(self.accepted_ms)
+        return headers
+
+
 @dataclass(slots=True)
 class InferenceClient:
     """Asks one endpoint after another over kept connections, and remembers how the last request went."""
@@ -50,21 +83,21 @@ class InferenceClient:
     def open(cls) -> InferenceClient:
         """A client of its own; call it in a running event loop and close it there."""
         connector = aiohttp.TCPConnector(limit=64)
-        headers = {"Accept-Encoding": "identity", "User-Agent": WORKER_AGENT}
+        headers = {"Accept-Encoding": "identity"}
         session = aiohttp.ClientSession(connector=connector, auto_decompress=False, headers=headers, trust_env=False)
         return cls(session)
 
     async def close(self) -> None:
         await self.session.close()
 
-    async def ask(self, endpoint: str, block: int, deadline: float, pause: float) -> float:
+    async def ask(self, question: Question, deadline: float, pause: float) -> float:
         """Ask until there is a number; NoAnswerError at `deadline` (event loop time). `pause` seconds lie between two tries."""
-        url = endpoint.replace("{BlockHeight}", str(block))
+        url = question.url
         loop = asyncio.get_running_loop()
         reason = ""
         while (left := deadline - loop.time()) > 0:
             try:
-                value = await self._ask_once(url, min(left, REQUEST_SECONDS))
+                value = await self._ask_once(question, min(left, REQUEST_SECONDS))
             except TimeoutError:
                 # A try that the deadline cuts short tells less than the answer before it.
                 if not reason or left >= REQUEST_SECONDS:
@@ -79,11 +112,12 @@ class InferenceClient:
         reason = reason or "was not asked: there was no time left"
         raise NoAnswerError(f"{url} {reason}", hint="Is the inference service running and ready?")
 
-    async def _ask_once(self, url: str, seconds: float) -> float:
+    async def _ask_once(self, question: Question, seconds: float) -> float:
         """TimeoutError if it takes longer, ValueError saying why what came is no number."""
         timeout = aiohttp.ClientTimeout(total=seconds)
         try:
-            async with self.session.get(url, timeout=timeout, allow_redirects=False) as response:
+            asked = self.session.get(question.url, timeout=timeout, allow_redirects=False, headers=question.headers)
+            async with asked as response:
                 if response.status != 200:
                     raise ValueError(f"answered status {response.status}")
                 body = b""

@@ -8,7 +8,6 @@ from typing import Any
 from allora_sdk.rpc_client.config import AlloraNetworkConfig
 
 from node.config import Config
-from node.errors import ConfigError
 from node.settings import Settings
 
 LOCAL_CHAIN_ID = "localnet"
@@ -33,15 +32,6 @@ class Network:
         return float(self.nodes[0].fee_minimum_gas_price)
 
 
-def _grpc_url(url: str) -> str:
-    """`host:443` as old files write it, or any URL the package knows."""
-    if url.startswith(("grpc+http://", "grpc+https://")):
-        return url
-    if "://" in url:
-        raise ConfigError(f"{url!r} is not a gRPC address", hint="Write grpc+https://host:443, or grpc+http:// without TLS.")
-    return f"grpc+{'https' if url.endswith(':443') else 'http'}://{url}"
-
-
 def network_of(settings: Settings, config: Config) -> Network:
     """The network's nodes; what the environment says wins over config.json."""
     base = AlloraNetworkConfig.mainnet() if config.network == "mainnet" else AlloraNetworkConfig.testnet()
@@ -55,7 +45,7 @@ def network_of(settings: Settings, config: Config) -> Network:
     nodes = tuple(
         AlloraNetworkConfig(
             chain_id=chain_id,
-            url=_grpc_url(url),
+            url=url,
             websocket_url=sockets[place % len(sockets)],
             fee_minimum_gas_price=1.0 if local else base.fee_minimum_gas_price,
             query_timeout_secs=QUERY_SECONDS,

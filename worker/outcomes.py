@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from node.errors import ChainError
+from worker.unit_guard import Comparison
 
 log = structlog.get_logger("worker")
 
@@ -38,6 +39,8 @@ class Outcome:
     value: float | None = None
     transaction: str = ""
     reason: str = ""
+    nonce_time: str = ""
+    """How the nonce's time came to be known; empty if nobody asked for it."""
 
     @property
     def is_good(self) -> bool:
@@ -73,6 +76,33 @@ class Metrics:
             "allora_worker_chain_troubles_total", "Losses of the chain's node by reason", ["reason"], registry=registry
         )
         self.connected = Gauge("allora_worker_chain_connected", "1 if the chain's node answers", registry=registry)
+        self.nonce_times = Counter(
+            "allora_worker_nonce_times_total",
+            "Times of nonces by the way they were learnt: header, estimate",
+            ["way"],
+            registry=registry,
+        )
+        self.answer = Gauge(
+            "allora_worker_answer", "Our newest answer that was compared with the network's", ["topic"], registry=registry
+        )
+        self.network_median = Gauge(
+            "allora_worker_network_median", "Middle of what the network's other workers last said", ["topic"], registry=registry
+        )
+        self.network_others = Gauge(
+            "allora_worker_network_others", "Other workers that answered the topic", ["topic"], registry=registry
+        )
+        self.network_ratio = Gauge(
+            "allora_worker_network_ratio",
+            "Our answer over the network's median; left out where it says nothing",
+            ["topic"],
+            registry=registry,
+        )
+        self.unit_suspected = Gauge(
+            "allora_worker_unit_suspected", "1 if our answers and the network's look like two units", ["topic"], registry=registry
+        )
+        self.task_failures = Counter(
+            "allora_worker_task_failures_total", "Tasks of the worker that failed and were started again", registry=registry
+        )
         self.topic_ready = Gauge("allora_worker_topic_ready", "1 if the topic can be answered", ["topic"], registry=registry)
 
     def record(self, outcome: Outcome, seconds: float | None = None) -> None:
@@ -85,10 +115,21 @@ class Metrics:
             self.failed_in_a_row.labels(topic).inc()
         if outcome.name == ACCEPTED and seconds is not None:
             self.latency.observe(seconds)
-        known = {"value": outcome.value, "transaction": outcome.transaction, "reason": outcome.reason}
+        known = {
+            "value": outcome.value, "transaction": outcome.transaction, "nonce_time": outcome.nonce_time, "reason": outcome.reason
+        }  # fmt: skip
         shown = {name: value for name, value in known.items() if value not in {None, ""}}
         tell = log.info if outcome.is_good or outcome.name == STOPPED else log.warning
         tell(_WORDS.get(outcome.name, "not submitted"), topic=outcome.topic, block=outcome.nonce, outcome=outcome.name, **shown)
+
+    def compared(self, topic: int, found: Comparison) -> None:
+        """Show how an answer compares with the network's."""
+        name = str(topic)
+        self.answer.labels(name).set(found.value)
+        self.network_others.labels(name).set(found.others)
+        self.unit_suspected.labels(name).set(found.is_said)
+        for gauge, number in ((self.network_median, found.median), (self.network_ratio, found.ratio)):
+            _set_or_remove(gauge, name, None if found.unknown else number)
 
     def forget_balance(self) -> None:
         """Another wallet, or none: what the last one had says nothing."""
@@ -96,9 +137,18 @@ class Metrics:
 
     def forget_topic(self, topic: int) -> None:
         """A topic that is followed no more is in no trouble any more; what was counted of it stays."""
-        for gauge in (self.failed_in_a_row, self.topic_ready):
-            with contextlib.suppress(KeyError):
-                gauge.remove(str(topic))
+        compared = (self.answer, self.network_median, self.network_others, self.network_ratio, self.unit_suspected)
+        for gauge in (self.failed_in_a_row, self.topic_ready, *compared):
+            _set_or_remove(gauge, str(topic), None)
+
+
+def _set_or_remove(gauge: Gauge, topic: str, number: float | None) -> None:
+    """A figure that does not exist is left out."""
+    if number is not None:
+        gauge.labels(topic).set(number)
+        return
+    with contextlib.suppress(KeyError):
+        gauge.remove(topic)
 
 
 _WORDS: Final = {

@@ -26,7 +26,8 @@ from node.errors import (
     WindowClosedError,
 )
 from worker.blocks import Blocks
-from worker.chain import Chain, TransactionResult
+from worker.chain import Chain
+from worker.chain_answers import TransactionResult
 from worker.fees import Fees, Offer
 from worker.transactions import Message, Signed, sign
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import structlog
 
+from node.clock import Clock, SystemClock
 from node.config import Config, ConfigFile
-from node.errors import WalletError
+from node.errors import NodeError, WalletError
 from node.health import Check, StatusServer
 from node.metrics import open_registry
 from node.settings import Settings
@@ -26,8 +27,10 @@ from worker.fees import Fees
 from worker.funds import Funds
 from worker.inference import InferenceClient
 from worker.network import network_of
+from worker.nonce_time import NonceTimes
 from worker.outcomes import Metrics
 from worker.sender import Sender
+from worker.tasks import LastingTask
 from worker.topic import Tools, TopicWorker
 from worker.transactions import Composer
 from worker.wallet import load_wallet
@@ -36,6 +39,7 @@ log = structlog.get_logger("worker")
 
 CONFIG_SECONDS: Final = 1.0
 END_SECONDS: Final = 4.0
+UNIT_HINT: Final = "Which side is wrong? The page docs/troubleshooting.md says how to tell."
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class Running:
     """A topic at work."""
 
     worker: TopicWorker
-    task: asyncio.Task[None]
+    task: LastingTask
 
 
 @dataclass(slots=True)
@@ -52,7 +56,7 @@ class Session:
 
     tools: Tools
     topics: dict[int, Running] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    tasks: list[LastingTask] = field(default_factory=list)
 
     def opened(self, topic: int, nonce: int, end: int) -> None:
         """A window of some topic opened; others' topics are not ours to answer."""
@@ -64,7 +68,7 @@ class Session:
         """Start what is new, end what is gone, restart what changed, and leave the rest alone."""
         by_id = {topic.id: topic for topic in wanted}
         gone = [number for number, running in self.topics.items() if by_id.get(number) != running.worker.topic]
-        ended = [self.topics.pop(number).task for number in gone]
+        ended = [self.topics.pop(number).task.task for number in gone]
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
@@ -73,18 +77,20 @@ class Session:
         for topic in wanted:
             if topic.id not in self.topics:
                 worker = TopicWorker(topic, self.tools)
-                self.topics[topic.id] = Running(worker, asyncio.create_task(worker.run(), name=str(topic)))
+                self.topics[topic.id] = Running(worker, LastingTask(str(topic), worker.run, self.tools.metrics))
 
     async def close(self) -> None:
         """End every topic first, so that what is on its way still finds the chain, then the rest."""
-        ended = [running.task for running in self.topics.values()]
+        ended = [running.task.task for running in self.topics.values()]
         for task in ended:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*ended, return_exceptions=True), END_SECONDS)
-        for task in self.tasks:
+        others = [lasting.task for lasting in self.tasks]
+        for task in others:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.tools.times.close()
         await self.tools.inference.close()
         await self.tools.chain.close()
 
@@ -92,10 +98,11 @@ class Session:
 class Worker:
     """The process. `run` returns its exit code."""
 
-    def __init__(self, settings: Settings, config: ConfigFile, pauses: Pauses | None = None) -> None:
+    def __init__(self, settings: Settings, config: ConfigFile, pauses: Pauses | None = None, clock: Clock | None = None) -> None:
         self._settings = settings
         self._config = config
         self._pauses = pauses or Pauses()
+        self._clock = clock or SystemClock()
         self._session: Session | None = None
         self.registry = open_registry("worker")
         self._metrics = Metrics(self.registry)
@@ -134,22 +141,22 @@ class Worker:
             while not stopping.is_set() and not (stop is not None and stop.is_set()):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), CONFIG_SECONDS)
-                before = self._config.current
+                before = self._config.in_force
                 if self._config.changed():
-                    await self._take(before, self._config.current)
+                    try:
+                        await self._take(before[1], self._config.current)
+                    except NodeError as error:
+                        self._config.put_back(*before, error)
         finally:
             log.info("ending")
             if self._session is not None:
                 await self._session.close()
 
     async def _take(self, before: Config, config: Config) -> None:
-        """Let an edit of config.json take effect."""
+        """Let an edit of config.json take effect; NodeError, with everything as it was, if it cannot."""
         if (before.network, before.wallet) != (config.network, config.wallet):
-            try:
-                self._wallet(config)
-            except WalletError as error:
-                log.error("the new wallet cannot be used, the old one stays in force", error=error)
-                return
+            self._wallet(config)
+            network_of(self._settings, config)
             if self._session is not None:
                 await self._session.close()
             await self._open(config)
@@ -177,6 +184,8 @@ class Worker:
             chain=chain,
             connection=connection,
             blocks=blocks,
+            clock=self._clock,
+            times=NonceTimes(chain, blocks, self._clock),
             inference=InferenceClient.open(),
             metrics=self._metrics,
             pauses=self._pauses,
@@ -185,10 +194,10 @@ class Worker:
         )
         self._metrics.forget_balance()
         session = Session(tools)
-        session.tasks.append(asyncio.create_task(connection.run(), name="chain"))
+        session.tasks.append(LastingTask("chain", connection.run, self._metrics))
         if sender is not None:
             funds = Funds(chain, connection, sender, self._metrics, network.faucet_url, self._settings.api_key)
-            session.tasks.append(asyncio.create_task(funds.run(), name="funds"))
+            session.tasks.append(LastingTask("funds", funds.run, self._metrics))
         log.info(
             "worker starts",
             network=network.chain_id,
@@ -211,9 +220,22 @@ class Worker:
             ),
             Check("inference", asked is None, asked or "answers"),
         ]
+        for lasting in (*session.tasks, *(running.task for running in list(session.topics.values()))):
+            if lasting.problem is not None:
+                hint = "It is started again by itself; please report the traceback in the log."
+                checks.append(Check(f"task {lasting.name}", ok=False, detail=lasting.problem, hint=hint))
         for number, running in list(session.topics.items()):
-            trouble, last = running.worker.problem, running.worker.last
-            detail = trouble.message if trouble else "no window yet" if last is None else f"{last.name} {last.reason}".strip()
-            ok = trouble is None and (last is None or last.is_good) and not running.task.done()
-            checks.append(Check(f"topic {number}", ok, detail, trouble.hint if trouble else ""))
+            checks += _topic_checks(number, running.worker)
         return checks
+
+
+def _topic_checks(number: int, worker: TopicWorker) -> list[Check]:
+    """How the topic's last window ended, and how its answer compares with the network's, once there is one."""
+    trouble, last, found = worker.problem, worker.last, worker.peers.newest
+    detail = trouble.message if trouble else "no window yet" if last is None else f"{last.name} {last.reason}".strip()
+    ok = trouble is None and (last is None or last.is_good)
+    checks = [Check(f"topic {number}", ok, detail, trouble.hint if trouble else "")]
+    if found is not None:
+        hint = UNIT_HINT if found.is_said else ""
+        checks.append(Check(f"topic {number} beside the network", not found.is_said, str(found), hint))
+    return checks

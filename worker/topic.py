@@ -1,18 +1,20 @@
 """One topic: its windows, one answer each.
 
-A window is learnt of from the websocket, or by asking when that is silent. Everything that can be slow is done before the answer
-is fetched: it is asked for right before it is signed, and asked for again as long as the window leaves time.
+Everything that can be slow is done before the answer is fetched: it is asked for right before it is signed, and asked for again as
+long as the window leaves time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import structlog
 
+from node.clock import Clock
 from node.errors import (
     AlreadySubmittedError,
     ChainError,
@@ -28,21 +30,19 @@ from node.topics import Topic
 from worker import outcomes
 from worker.agreement import compare
 from worker.blocks import USUAL_SECONDS, Blocks
-from worker.chain import Chain, NotFound, TopicOnChain
+from worker.chain import Chain, NotFound
 from worker.connection import Connection, Pauses
-from worker.inference import InferenceClient
+from worker.inference import InferenceClient, Question
 from worker.network import LOCAL_CHAIN_ID
+from worker.nonce_time import NonceTime, NonceTimes, Way
 from worker.outcomes import Metrics, Outcome
-from worker.plausible import check_plausible
+from worker.peers import Peers
 from worker.sender import Sender
 from worker.transactions import Composer
+from worker.windows import Window, Windows
 
 log = structlog.get_logger("worker")
 
-POLLS_PER_WINDOW: Final = 4
-SHORTEST_POLL: Final = 0.5
-LONGEST_POLL: Final = 15.0
-REMEMBERED: Final = 200
 LAST_BLOCKS: Final = 1.3
 """A transaction must leave this many blocks before the window's end to be in its last one."""
 
@@ -53,15 +53,11 @@ SAFE_SECONDS: Final = 4.0
 """The same in time, for chains so quick that a busy machine would miss a window by a hiccup."""
 
 ENDING_SECONDS: Final = 3.0
+ASIDE_SECONDS: Final = 2.0
+"""What is asked beside the answer may take so long, and no more than a quarter of what is left of the window."""
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """From block `nonce` to block `end`, both included."""
-
-    nonce: int
-    end: int
-    announced: bool
+MAX_PAUSES: Final = 12
+"""Half blocks to wait for what was sent before a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,8 @@ class Tools:
     chain: Chain
     connection: Connection
     blocks: Blocks
+    clock: Clock
+    times: NonceTimes
     inference: InferenceClient
     metrics: Metrics
     pauses: Pauses
@@ -86,22 +84,18 @@ class TopicWorker:
         self.last: Outcome | None = None
         self.problem: ChainError | None = None
         self._tools = tools
-        self._windows: asyncio.Queue[Window] = asyncio.Queue()
-        self._seen: dict[int, None] = {}
+        self._windows = Windows(topic, tools.chain, tools.connection, tools.blocks, self._record)
+        self.peers = Peers(topic, tools.chain, tools.metrics, self._windows, tools.sender.address if tools.sender else None)
         self._answers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
-        self._found: TopicOnChain | None = None
         self._checked = 0.0
-        self._asked_since = -1
-        """Height at which the connection was opened over which was last asked: windows opened before it are not announced."""
-        self._newest = 0
+        self._compared = False
         self._last_value: float | None = None
-        self._network_value: float | None = None
+        self._accepted_ms: int | None = None
 
     def opened(self, nonce: int, end: int) -> None:
         """The websocket tells of a window."""
-        blocks = self._found.window_blocks if self._found else 0
-        self._windows.put_nowait(Window(nonce, end or nonce + blocks, announced=True))
+        self._windows.opened(nonce, end)
 
     async def run(self) -> None:
         """Answer windows until cancelled; then what is already on its way is seen to its end."""
@@ -111,7 +105,8 @@ class TopicWorker:
                     await self._rehearse()
                     continue
                 await self._check_when_due()
-                await self._next_windows()
+                for window in await self._windows.next():
+                    self._start(self._answer(window), f"topic {self.topic.id} window {window.nonce}")
         finally:
             await self._end()
 
@@ -132,8 +127,9 @@ class TopicWorker:
         """A dry run without the chain: show at the topic's pace that there would be an answer."""
         loop = asyncio.get_running_loop()
         epoch = (self.topic.epoch_blocks or 60) * USUAL_SECONDS
+        question = Question(self.topic.endpoint, nonce_ms=self._tools.clock.now_ms())
         try:
-            value = await self._tools.inference.ask(self.topic.endpoint, 0, loop.time() + 5, 1.0)
+            value = await self._tools.inference.ask(question, loop.time() + 5, 1.0)
         except ChainError as error:
             log.warning("dry run without the chain", topic=self.topic.id, error=error)
         else:
@@ -148,7 +144,7 @@ class TopicWorker:
         # A topic's trouble lasts; a registration that went wrong is tried again soon.
         pause = pauses.topic if isinstance(self.problem, TopicError) else pauses.again if self.problem else pauses.check
         due = self._checked + pause
-        if self._found is not None and now < due and not isinstance(self.problem, ChainUnreachableError):
+        if self._windows.found is not None and now < due and not isinstance(self.problem, ChainUnreachableError):
             return
         try:
             await self._check()
@@ -160,6 +156,9 @@ class TopicWorker:
             self._trouble(error)
         else:
             self.problem = None
+            if not self._compared:
+                self._compared = True
+                self._start(self._compare_at_start(), f"topic {self.topic.id} beside the network")
         self._checked = now
         self._tools.metrics.topic_ready.labels(str(self.topic.id)).set(self.problem is None)
 
@@ -176,9 +175,9 @@ class TopicWorker:
         except NotFound:
             raise TopicError(f"the chain has no topic {number}", hint="Was it retired? Remove it from config.json.") from None
         local = chain.network.chain_id == LOCAL_CHAIN_ID  # whose epochs are shortened
-        for warning in compare(self.topic, found, check_epoch=not local) if self._found != found else ():
+        for warning in compare(self.topic, found, check_epoch=not local) if self._windows.found != found else ():
             log.warning("topic differs from config.json", topic=number, difference=warning)
-        self._found = found
+        self._windows.found = found
         if not found.active:
             raise InactiveTopicError(f"topic {number} is inactive: it opens no windows", hint="It is asked about again later.")
         sender, composer = self._tools.sender, self._tools.composer
@@ -199,63 +198,38 @@ class TopicWorker:
             raise SubmissionError(f"not registered yet: {error.message}") from None
         log.info("registered", topic=self.topic.id, transaction=receipt.hash)
 
+    async def _compare_at_start(self) -> None:
+        """Look once, before the first window, whether ours and the others' answers are in one unit."""
+        tools, loop = self._tools, asyncio.get_running_loop()
+        said = await self.peers.ask(tools.blocks.height, ASIDE_SECONDS)
+        if said.unknown:
+            return
+        question = Question(self.topic.endpoint, tools.blocks.height, tools.clock.now_ms(), rehearsal=True)
+        with contextlib.suppress(ChainError):
+            self.peers.compare(await tools.inference.ask(question, loop.time() + ASIDE_SECONDS, 1.0), said)
+
     # --- windows -------------------------------------------------------------------------------------------------------------
 
-    async def _next_windows(self) -> None:
-        """Start an answer for every window that is new; ask the chain itself at first, and when none is announced for a while."""
-        blocks = self._found.window_blocks if self._found else 12
-        connected = self._tools.connection.opened_at_height
-        if connected == self._asked_since:
-            pause = min(LONGEST_POLL, max(SHORTEST_POLL, blocks * self._tools.blocks.seconds / POLLS_PER_WINDOW))
-            with contextlib.suppress(TimeoutError):
-                self._start(await asyncio.wait_for(self._windows.get(), pause))
-                return
-        self._asked_since = connected
-        try:
-            for nonce in await self._tools.chain.open_nonces(self.topic.id):
-                self._start(Window(nonce, nonce + blocks, announced=False))
-        except NotFound:
-            pass
-        except ChainError as error:
-            self._tools.connection.suspect(error)
-
-    def _start(self, window: Window) -> None:
-        if window.nonce in self._seen:
-            return
-        if window.announced:
-            self._tools.blocks.saw(window.nonce)
-        self._note_gap(window.nonce)
-        self._seen[window.nonce] = None
-        while len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        task = asyncio.create_task(self._answer(window), name=f"topic {self.topic.id} window {window.nonce}")
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
-
-    def _note_gap(self, nonce: int) -> None:
-        """Windows that came and went unseen are named too."""
-        epoch = self._found.epoch_blocks if self._found else 0
-        if self._newest and epoch:
-            trouble = self._tools.connection.last_problem
-            for missed in range(self._newest + epoch, nonce, epoch):
-                if missed not in self._seen:
-                    name = trouble.code if trouble else outcomes.UNSEEN
-                    reason = trouble.message if trouble else "the window was not seen while it was open"
-                    self._record(Outcome(self.topic.id, missed, name, reason=reason))
-                    self._seen[missed] = None
-        self._newest = max(self._newest, nonce)
 
     async def _answer(self, window: Window) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         value: float | None = None
+        asked: NonceTime | None = None
         try:
             if self.problem is not None and not isinstance(self.problem, ChainUnreachableError):
                 raise self.problem
             if not window.announced and await self._answered_before(window):
                 raise AlreadySubmittedError("the chain has our answer for this window")
-            value = await self._value(window)
-            outcome = await self._submit(window, value)
+            aside = self._left_aside(window)
+            said, asked = await asyncio.gather(self.peers.ask(window.nonce, aside), self._time_of(window, aside))
+            value = await self._fetch(window, asked)
+            self.peers.judge(value, said, self._last_value)
+            outcome = await self._submit(window, value, asked)
         except ChainError as error:
             if isinstance(error, TopicError):
                 self._checked = 0.0
@@ -267,6 +241,8 @@ class TopicWorker:
         except asyncio.CancelledError:
             self._record(Outcome(self.topic.id, window.nonce, outcomes.STOPPED, value, reason="the worker was told to stop"))
             raise
+        if asked is not None and asked.way is Way.ESTIMATE:
+            outcome = replace(outcome, nonce_time=asked.way)
         self._record(outcome, loop.time() - started)
 
     def _record(self, outcome: Outcome, seconds: float | None = None) -> None:
@@ -279,25 +255,39 @@ class TopicWorker:
         if sender is None:
             return False
         if window.nonce <= self._tools.connection.opened_at_height:
-            while self._tools.blocks.height < self._tools.connection.opened_at_height + 2:
+            for _ in range(MAX_PAUSES):
+                if self._tools.blocks.height >= self._tools.connection.opened_at_height + 2:
+                    break
                 await self._tools.blocks.pause(0.5)
         return await self._tools.chain.has_answer(self.topic.id, window.nonce, sender.address)
 
-    async def _value(self, window: Window) -> float:
-        """The number to be submitted, fetched as late as is safe and checked."""
-        blocks = self._tools.blocks
-        deadline = blocks.time_of(window.end) - LAST_BLOCKS * blocks.seconds
-        if deadline <= asyncio.get_running_loop().time():
-            raise WindowClosedError("the window was about to close when it was found")
-        if blocks.known_pace:
-            late = blocks.time_of(window.end) - max(SAFE_BLOCKS * blocks.seconds, SAFE_SECONDS)
-            await asyncio.sleep(max(0.0, late - asyncio.get_running_loop().time()))
-        pause = min(2.0, max(0.1, (window.end - window.nonce) * blocks.seconds / 20))
-        value = await self._tools.inference.ask(self.topic.endpoint, window.nonce, deadline, pause)
-        check_plausible(self.topic, value, last=self._last_value, network=self._network_value)
-        return value
+    def _left_aside(self, window: Window) -> float:
+        """Seconds for what is asked beside the answer."""
+        left = window.closes - asyncio.get_running_loop().time()
+        return min(ASIDE_SECONDS, max(0.1, left / 4))
 
-    async def _submit(self, window: Window, value: float) -> Outcome:
+    async def _time_of(self, window: Window, seconds: float) -> NonceTime | None:
+        """When the window's nonce was made; None for an endpoint that does not ask."""
+        if not Question(self.topic.endpoint).by_time:
+            return None
+        found = await self._tools.times.of(window.nonce, seconds)
+        self._tools.metrics.nonce_times.labels(found.way).inc()
+        return found
+
+    async def _fetch(self, window: Window, asked: NonceTime | None) -> float:
+        """The number that may be submitted, fetched as late as is safe."""
+        blocks, loop = self._tools.blocks, asyncio.get_running_loop()
+        deadline = window.closes - LAST_BLOCKS * blocks.seconds
+        if deadline <= loop.time():
+            raise WindowClosedError("the window was about to close when it was found")
+        if blocks.known_pace and window.sure:
+            late = window.closes - max(SAFE_BLOCKS * blocks.seconds, SAFE_SECONDS)
+            await asyncio.sleep(max(0.0, late - loop.time()))
+        pause = min(2.0, max(0.1, self._windows.window_blocks * blocks.seconds / 20))
+        question = Question(self.topic.endpoint, window.nonce, asked.ms if asked else None, self._accepted_ms)
+        return await self._tools.inference.ask(question, deadline, pause)
+
+    async def _submit(self, window: Window, value: float, asked: NonceTime | None) -> Outcome:
         sender, composer = self._tools.sender, self._tools.composer
         if sender is None or composer is None:
             self._last_value = value
@@ -312,7 +302,5 @@ class TopicWorker:
 
         receipt = await sender.send(self.topic.id, message, window.end, window.nonce, sent)
         self._last_value = value
-        with contextlib.suppress(ChainError):
-            # For the next window, when nothing is waiting for it.
-            self._network_value = await self._tools.chain.network_answer(self.topic.id)
+        self._accepted_ms = asked.ms if asked else None
         return Outcome(self.topic.id, window.nonce, outcomes.ACCEPTED, value, receipt.hash)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,16 @@ from node.settings import Settings
 log = structlog.get_logger(__name__)
 
 PREFIX = "allo"
-LARGEST_FILE = 1000
-NEW_WALLET = "allora-node wallet new makes one; or write the words into that file, mode 0600."
+LARGEST_FILE = 2000
+LENGTHS = frozenset({12, 15, 18, 21, 24})
+WORDS_ALONE = "It must be the 12 to 24 English words of a BIP-39 mnemonic, in their order, and nothing else."
+NEW_WALLET = "Who has words: allora-node wallet import puts them there. Who has none: allora-node wallet new makes a wallet."
+
+_OF_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = " \t\r\n\v\f\xa0\u2000\u2007\u2009\u200b\u202f\u3000\ufeff\"'`´‘’“”„«»‹›,;:.|/()[]{}<>*#-–—_=0123456789"
+_NAME = re.compile(r"^[\"']?[A-Za-z_ ]{1,40}[\"']?\s*[:=]")
+"""What may stand before the words, as in `mnemonic: …` or `MNEMONIC="…"`."""
+_WORD = re.compile(r"[a-z]+")
 
 
 def wallet_file(settings: Settings, config: Config) -> Path:
@@ -28,20 +38,45 @@ def wallet_file(settings: Settings, config: Config) -> Path:
     return settings.allora_mnemonic_file or config.wallet.mnemonic_file
 
 
-def _as_written(words: Secret) -> str:
-    """In the one form that a wallet is made from and its file holds."""
-    return " ".join(words.get_secret_value().split()).lower()
+def words_of(text: str) -> list[str]:
+    """The words of a mnemonic, however it was written down: in quotes, with commas, numbered, one a line, behind a name.
+
+    ValueError if there is something else in it.
+    """
+    bare = _NAME.sub("", text.strip(_MARKS)).lower()
+    if set(_WORD.sub("", bare)) - set(_MARKS):
+        raise ValueError("something else than English words")
+    return _WORD.findall(bare)
+
+
+def read_words(content: bytes) -> Secret:
+    """The text that somebody saved or sent; WalletError, without a byte of it, if it is none."""
+    try:
+        return Secret(content.decode("utf-16" if content.startswith(_OF_UTF_16) else "utf-8-sig"))
+    except UnicodeDecodeError:
+        raise WalletError("the mnemonic holds something else than English words", hint=WORDS_ALONE) from None
 
 
 def from_mnemonic(words: Secret) -> Any:
     """The wallet of these words; WalletError, without the words, if they are not a mnemonic."""
-    normal = _as_written(words)
-    if not Mnemonic("english").check(normal):
-        raise WalletError(
-            f"the mnemonic is not valid: {len(normal.split())} words were given, or one of them is misspelt",
-            hint="It must be the 12 to 24 English words of a BIP-39 mnemonic.",
-        )
-    return LocalWallet.from_mnemonic(normal, PREFIX)
+    return LocalWallet.from_mnemonic(_as_written(words).get_secret_value(), PREFIX)
+
+
+def _as_written(words: Secret) -> Secret:
+    """In the one form that a wallet is made from and its file holds."""
+    try:
+        found = words_of(words.get_secret_value())
+    except ValueError:
+        raise WalletError("the mnemonic holds something else than English words", hint=WORDS_ALONE) from None
+    if len(found) not in LENGTHS:
+        raise WalletError(f"the mnemonic is not valid: it has {len(found)} words", hint=WORDS_ALONE)
+    language = Mnemonic("english")
+    unknown = [str(place) for place, word in enumerate(found, 1) if word not in language.wordlist]
+    if unknown:
+        raise WalletError(f"the mnemonic is not valid: word {', '.join(unknown)} is misspelt", hint=WORDS_ALONE)
+    if not language.check(" ".join(found)):
+        raise WalletError("the mnemonic is not valid: a word is wrong, or their order is", hint=WORDS_ALONE)
+    return Secret(" ".join(found))
 
 
 def read_wallet(path: Path) -> Any:
@@ -53,16 +88,18 @@ def read_wallet(path: Path) -> Any:
     except PermissionError:
         hint = f"Give it to the user this process runs as: chown {os.getuid()} on that file."
         raise WalletError(f"the mnemonic file {path} cannot be read by this process", hint=hint) from None
-    except OSError as error:
+    except FileNotFoundError as error:
         raise WalletError(f"the mnemonic file {path} cannot be read: {error.strerror}", hint=NEW_WALLET) from None
+    except OSError as error:
+        raise WalletError(f"the mnemonic file {path} cannot be read: {error.strerror}", hint=WORDS_ALONE) from None
     if not content.strip():
         raise WalletError(f"the mnemonic file {path} is empty", hint=NEW_WALLET)
     if mode & 0o077:
         log.warning("the mnemonic file can be read by others", file=str(path), mode=f"{mode:04o}", hint=f"chmod 600 {path}")
     try:
-        return from_mnemonic(Secret(content.decode("ascii")))
-    except UnicodeDecodeError:
-        raise WalletError(f"the mnemonic file {path} holds something else than English words", hint=NEW_WALLET) from None
+        return from_mnemonic(read_words(content))
+    except WalletError as error:
+        raise WalletError(f"{path}: {error.message}", hint=error.hint) from None
 
 
 def load_wallet(settings: Settings, config: Config) -> Any:
@@ -85,7 +122,8 @@ def new_words() -> Secret:
 
 def write_wallet(path: Path, words: Secret) -> Any:
     """Write the mnemonic into a new file of mode 0600; WalletError if `path` exists: a wallet is never overwritten."""
-    wallet = from_mnemonic(words)
+    plain = _as_written(words)
+    wallet = from_mnemonic(plain)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -95,7 +133,7 @@ def write_wallet(path: Path, words: Secret) -> Any:
         raise WalletError(f"{path} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         os.fchmod(file.fileno(), 0o600)
-        file.write(_as_written(words) + "\n")
+        file.write(plain.get_secret_value() + "\n")
         file.flush()
         os.fsync(file.fileno())
     return wallet

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.checks.network import beside_network
 from cli.place import Place
 from node.errors import ChainUnreachableError, NodeError, TopicDiffersError, WalletError
 from node.topics import Topic
@@ -56,7 +57,8 @@ async def _chain(place: Place) -> list[Finding]:
         troubles = [trouble for trouble, _ in looked if trouble]
         agreed = troubles or ok("topics", f"the chain agrees on all {len(place.topics)}")
         missing = [str(topic.id) for topic, (_, registered) in zip(place.topics, looked, strict=True) if not registered]
-        return found + agreed + _registration(address, missing)
+        beside = await beside_network(chain, place.topics, address, height)
+        return found + agreed + beside + _registration(address, missing)
     finally:
         await chain.close()
 

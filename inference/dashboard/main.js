@@ -7,6 +7,7 @@ import { showAnswer, showForecast } from "./forecast.js";
 import { headline, showHeadline } from "./headline.js";
 import { showModels } from "./models.js";
 import { showSkill } from "./skill.js";
+import { showSubmissions } from "./submissions.js";
 import { showPicker, showTopics } from "./topics.js";
 import { showUpdater } from "./updater.js";
 import { age } from "./words.js";
@@ -65,7 +66,10 @@ function takeScores(scores) {
 
 function drawSkill() {
   const score = known.scores?.find((each) => each.topic_id === choice.topic);
-  if (score) showSkill(score);
+  if (score) {
+    showSkill(score);
+    showSubmissions(score);
+  }
 }
 
 function learn(news) {

@@ -16,13 +16,14 @@ from forecasting.intervals import LEVELS
 from forecasting.signature import DEFAULT_ESTIMATOR
 from forecasting.targets import ESTIMATORS
 from inference.parameters import whole_number
-from inference.paths import utc_text
 from inference.shapes import CandleColumns, CandlesShown, PastAnswer
 from inference.snapshot import Answer, Board, TopicState
 from inference.waiting import UPDATER
 from inference.watcher import MarketData
 from node.errors import NotReadyError
+from node.timestamps import utc_text
 from node.topics import Cell, Target
+from node.truth import unit
 
 USUAL_BARS: Final = 50
 MOST_BARS: Final = 1000
@@ -117,9 +118,11 @@ def _answer(cell: Cell, row: dict[Hashable, Any]) -> PastAnswer:
 
 
 def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
-    """What a topic of volatility measures, over the horizon up to each candle's close; None where a hole is in the way."""
+    """Volatility in the network's unit over the horizon up to each candle's close; None where a hole is in the way."""
     outlook = state.outcome.outlook if isinstance(state.outcome, Answer) else None
     estimate = ESTIMATORS[outlook.signature.estimator if outlook else DEFAULT_ESTIMATOR]
-    parts: list[Floats] = [estimate(run.bars, state.topic.cell.steps) for run in runs_of(candles, state.topic.cell.interval)]
+    steps = state.topic.cell.steps
+    factor = unit(Target.VOLATILITY, steps)
+    parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.cell.interval)]
     measured = np.concatenate(parts) if parts else np.empty(0)
     return [None if np.isnan(value) else float(value) for value in measured]

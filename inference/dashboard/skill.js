@@ -6,9 +6,9 @@ import { clock, share, skillText, spanName, topicName, whole } from "./words.js"
 
 /** What /scores says of one topic. */
 export const showSkill = (score) => {
-  const { overall, rolling } = score;
+  const { rolling } = score;
   say(byId("skill-words"), words(score));
-  byId("skill-scores").replaceChildren(...definitions(figures(overall)));
+  byId("skill-scores").replaceChildren(...definitions(figures(score)));
   const place = byId("skill-chart");
   place.hidden = rolling.skill.length < 2;
   if (place.hidden) return;
@@ -18,20 +18,22 @@ export const showSkill = (score) => {
 
 const words = (score) => {
   if (score.scored === null) return `${topicName(score)}: not scored yet since inference was started.`;
-  if (score.answers === 0) return `${topicName(score)}: no answer has been given yet.`;
+  if (score.answers + score.submissions === 0) return `${topicName(score)}: no answer has been given yet.`;
   if (score.overall === null) return `${topicName(score)}: ${whole(score.answers)} answers given; what came of them is known ${spanName(score.horizon)} after each.`;
   const { n, skill } = score.overall;
   const verdict = skill > 0 ? "better than the baseline" : skill < 0 ? "worse than the baseline" : "exactly the baseline";
-  return `${topicName(score)}: ${verdict} over ${whole(n)} answers since ${clock(score.overall.first_ms)}.`;
+  const what = score.basis === "submissions" ? "submission" : "answer";
+  return `${topicName(score)}: ${verdict} over ${whole(n)} ${what}${n === 1 ? "" : "s"} since ${clock(score.overall.first_ms)}.`;
 };
 
-const figures = (overall) => overall && [
+const figures = ({ overall, basis }) => overall && [
   ["Skill", skillText(overall.skill)],
+  ["Below the baseline as scored", overall.log10_loss == null ? null : (overall.baseline_log10_loss - overall.log10_loss).toFixed(4)],
   ["Direction right", share(overall.directional_accuracy)],
   ["Inside 50 %", share(overall.coverage_50)],
   ["Inside 80 %", share(overall.coverage_80)],
   ["Inside 90 %", share(overall.coverage_90)],
-  ["Independent answers", Math.round(overall.n_effective)],
+  [basis === "submissions" ? "Independent submissions" : "Independent answers", Math.round(overall.n_effective)],
 ];
 
 const describe = ({ rolling, rolling_over: span }) =>

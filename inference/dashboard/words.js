@@ -64,10 +64,10 @@ export const skillText = (skill) => (skill == null ? "–" : percent(skill * 100
 /** A part of one as a percentage; a dash where it is not known. */
 export const share = (part) => (part == null ? "–" : `${(part * 100).toFixed(1)} %`);
 
-/** A target's value with its unit. */
+/** A target's value in the network's unit: a volatility is that of the whole horizon. */
 export const valueText = (value, target) => {
   if (target === "price") return `${figure(value)} USDT`;
-  if (target === "volatility") return `${(value * 100).toPrecision(4)} % a minute`;
+  if (target === "volatility") return `${(value * 100).toPrecision(4)} %`;
   return percent(value * 100, 3);
 };
 

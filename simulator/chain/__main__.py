@@ -17,9 +17,10 @@ from node.lifeline import follow_named
 from node.settings import load_settings
 from node.start import exit_for
 from simulator.chain.faults import Faults
+from simulator.chain.others import OtherWorkers, exchange_prices
 from simulator.chain.server import SimulatedChain
 from simulator.chain.state import ChainState, Submission
-from simulator.chain.topics import ChainTopic, configured, numbered
+from simulator.chain.topics import OLDER_QUERY, ChainTopic, Measure, configured, in_seconds, numbered
 
 CONFIG_SECONDS: Final = 1.0
 
@@ -36,12 +37,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chain-id", default="localnet")
     parser.add_argument("--fault-share", type=float, default=0.0, help="share of transactions that a random fault befalls")
     parser.add_argument("--seed", type=int, default=1, help="of the random faults")
+    parser.add_argument(
+        "--windows", choices=[measure.value for measure in Measure], default=Measure.BLOCKS.value,
+        help="in what epochs and windows are measured: as today, or as by the chain's open changes",
+    )  # fmt: skip
+    parser.add_argument("--exchange", metavar="URL", help="simulated exchange whose minutes other workers answer from")
+    parser.add_argument("--others", type=int, default=5, help="number of other workers; none without --exchange")
+    parser.add_argument("--others-factor", type=float, default=1.0, help="by what their answers are multiplied")
     return parser
 
 
 def _topics(arguments: argparse.Namespace, config: ConfigFile | None) -> list[ChainTopic]:
     if arguments.epoch_blocks < 1 or arguments.window_blocks < 1 or arguments.block_seconds <= 0:
         raise ConfigError("blocks, windows and epochs must be positive")
+    topics = _described(arguments, config)
+    if arguments.windows == Measure.SECONDS:
+        in_seconds(topics, arguments.block_seconds)
+    return topics
+
+
+def _described(arguments: argparse.Namespace, config: ConfigFile | None) -> list[ChainTopic]:
     if config is not None:
         return configured(config.current.topics("http://localhost"), arguments.epoch_blocks, arguments.window_blocks)
     try:
@@ -88,7 +103,12 @@ def main() -> int:
         topics={topic.id: topic for topic in topics},
         chain_id=arguments.chain_id,
         faults=Faults(arguments.fault_share, arguments.seed),
+        unknown_methods={OLDER_QUERY} if arguments.windows == Measure.SECONDS else set(),
     )
+    others = None
+    if arguments.exchange:
+        prices = exchange_prices(arguments.exchange.rstrip("/"))
+        others = OtherWorkers(arguments.others, prices, arguments.others_factor, arguments.seed)
     chain = SimulatedChain(
         state,
         SystemClock(),
@@ -97,6 +117,7 @@ def main() -> int:
         http_port=arguments.http_port,
         block_seconds=arguments.block_seconds,
         on_submission=_report,
+        others=others,
     )
 
     def follow_config() -> None:

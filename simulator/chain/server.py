@@ -13,6 +13,7 @@ from grpclib.server import Server
 
 from node.clock import Clock
 from simulator.chain.faults import Fault
+from simulator.chain.others import OtherWorkers
 from simulator.chain.service import ChainService
 from simulator.chain.state import ChainState, Submission
 from simulator.chain.web import ChainWeb
@@ -31,13 +32,15 @@ class SimulatedChain:
         http_port: int = 0,
         block_seconds: float = 1.0,
         on_submission: Callable[[Submission, int], None] | None = None,
+        others: OtherWorkers | None = None,
     ) -> None:
         self.state = state
         self.host = host
         self.port = port
         self.http_port = http_port
         self._clock = clock
-        self._block_seconds = block_seconds
+        self._block_seconds = self.state.block_seconds = block_seconds
+        self.others = others
         self._on_submission = on_submission
         self._web = ChainWeb(state, self._now, self.script)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,7 +52,7 @@ class SimulatedChain:
 
     async def start(self) -> None:
         """Listen and make blocks; OSError if a port is taken."""
-        self.state.time_ms = self._clock.now_ms()
+        self.state.time_ms = self.state.times_ms[self.state.height] = self._clock.now_ms()
         await self._listen()
         self._runner = web.AppRunner(self._web.application(), access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -107,4 +110,7 @@ class SimulatedChain:
             if self._on_submission is not None:
                 for number, entry in enumerate(self.state.submissions[accepted:], accepted + 1):
                     self._on_submission(entry, number)
+            if self.others is not None:
+                for topic in opened:
+                    self._keep(self.others.answer(topic, self.state.height, self.state.time_ms))
             await self._web.announce(opened)

@@ -18,6 +18,8 @@ from allora_sdk.rpc_client.protos.cosmos.bank.v1beta1 import QueryBalanceRequest
 from allora_sdk.rpc_client.protos.cosmos.base.abci.v1beta1 import GasInfo, TxResponse
 from allora_sdk.rpc_client.protos.cosmos.base.tendermint.v1beta1 import (
     Block,
+    GetBlockByHeightRequest,
+    GetBlockByHeightResponse,
     GetLatestBlockRequest,
     GetLatestBlockResponse,
     GetNodeInfoRequest,
@@ -39,12 +41,16 @@ from allora_sdk.rpc_client.protos.emissions.v10 import (
     CanSubmitWorkerPayloadResponse,
     GetLatestNetworkInferencesRequest,
     GetLatestNetworkInferencesResponse,
+    GetOpenWorkerSubmissionWindowsRequest,
+    GetOpenWorkerSubmissionWindowsResponse,
     GetTopicRequest,
     GetTopicResponse,
     GetUnfulfilledWorkerNoncesRequest,
     GetUnfulfilledWorkerNoncesResponse,
     GetWorkerLatestInputInferenceByTopicIdRequest,
     GetWorkerLatestInputInferenceByTopicIdResponse,
+    GetWorkerSubmissionWindowStatusRequest,
+    GetWorkerSubmissionWindowStatusResponse,
     InputInference,
     InputLabeledValue,
     IsTopicActiveRequest,
@@ -64,7 +70,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from simulator.chain.state import ChainState, Result
-from simulator.chain.topics import ChainTopic
+from simulator.chain.topics import ChainTopic, Measure
 from simulator.chain.transactions import decode
 
 SLOW_SECONDS = 1.0
@@ -101,6 +107,16 @@ class ChainService:
                 GetUnfulfilledWorkerNoncesRequest,
                 GetUnfulfilledWorkerNoncesResponse,
             ),
+            f"{emissions}/GetOpenWorkerSubmissionWindows": (
+                self._open_windows,
+                GetOpenWorkerSubmissionWindowsRequest,
+                GetOpenWorkerSubmissionWindowsResponse,
+            ),
+            f"{emissions}/GetWorkerSubmissionWindowStatus": (
+                self._window_status,
+                GetWorkerSubmissionWindowStatusRequest,
+                GetWorkerSubmissionWindowStatusResponse,
+            ),
             f"{emissions}/GetWorkerLatestInputInferenceByTopicId": (
                 self._latest,
                 GetWorkerLatestInputInferenceByTopicIdRequest,
@@ -116,6 +132,11 @@ class ChainService:
                 self._latest_block,
                 GetLatestBlockRequest,
                 GetLatestBlockResponse,
+            ),
+            f"{cosmos}.base.tendermint.v1beta1.Service/GetBlockByHeight": (
+                self._block,
+                GetBlockByHeightRequest,
+                GetBlockByHeightResponse,
             ),
             f"{cosmos}.auth.v1beta1.Query/AccountInfo": (self._account_info, QueryAccountInfoRequest, QueryAccountInfoResponse),
             f"{cosmos}.auth.v1beta1.Query/Account": (self._account, QueryAccountRequest, QueryAccountResponse),
@@ -137,6 +158,8 @@ class ChainService:
                 raise GRPCError(Status.UNAVAILABLE, "the node is starting")
             if path.startswith("/emissions") and self.state.faults.lasts("unimplemented", self._now()):
                 raise GRPCError(Status.UNIMPLEMENTED, "unknown service emissions.v10.QueryService")
+            if path.rpartition("/")[2] in self.state.unknown_methods:
+                raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {path.rpartition('/')[2]}")
             answer = method(request)
             await stream.send_message(await answer if asyncio.iscoroutine(answer) else answer)
 
@@ -155,9 +178,9 @@ class ChainService:
                 id=topic.id,
                 metadata=topic.metadata,
                 loss_method=topic.loss,
-                epoch_length=topic.epoch_blocks,
+                epoch_length=topic.epoch_seconds if topic.measure is Measure.SECONDS else topic.epoch_blocks,
                 ground_truth_lag=topic.ground_truth_lag,
-                worker_submission_window=topic.window_blocks,
+                worker_submission_window=topic.window_seconds if topic.measure is Measure.SECONDS else topic.window_blocks,
                 allow_negative=True,
                 output_arity=TopicOutputArity.SINGLE,
             )
@@ -172,9 +195,29 @@ class ChainService:
     def _may_submit(self, request: CanSubmitWorkerPayloadRequest) -> CanSubmitWorkerPayloadResponse:
         return CanSubmitWorkerPayloadResponse(can_submit_worker_payload=self._of(request).may_submit(request.address))
 
+    def _open(self, request: Any) -> Nonces:
+        heights = self._of(request).open_nonces(self.state.height, self.state.time_ms)
+        return Nonces(nonces=[Nonce(block_height=height) for height in heights])
+
     def _nonces(self, request: GetUnfulfilledWorkerNoncesRequest) -> GetUnfulfilledWorkerNoncesResponse:
-        open_nonces = self._of(request).open_nonces(self.state.height)
-        return GetUnfulfilledWorkerNoncesResponse(nonces=Nonces(nonces=[Nonce(block_height=nonce) for nonce in open_nonces]))
+        return GetUnfulfilledWorkerNoncesResponse(nonces=self._open(request))
+
+    def _open_windows(self, request: GetOpenWorkerSubmissionWindowsRequest) -> GetOpenWorkerSubmissionWindowsResponse:
+        return GetOpenWorkerSubmissionWindowsResponse(nonces=self._open(request))
+
+    def _window_status(self, request: GetWorkerSubmissionWindowStatusRequest) -> GetWorkerSubmissionWindowStatusResponse:
+        topic = self._of(request)
+        heights = topic.open_nonces(self.state.height, self.state.time_ms)
+        if not heights:
+            return GetWorkerSubmissionWindowStatusResponse(is_open=False, is_topic_active=topic.active)
+        nonce = heights[-1]
+        return GetWorkerSubmissionWindowStatusResponse(
+            is_open=True,
+            current_nonce_block_height=nonce,
+            window_start_block=nonce,
+            window_end_block=self.state.window_end(topic, nonce),
+            is_topic_active=topic.active,
+        )
 
     def _latest(self, request: Any) -> GetWorkerLatestInputInferenceByTopicIdResponse:
         latest = self._of(request).latest.get(request.worker_address)
@@ -192,11 +235,11 @@ class ChainService:
 
     def _network_inferences(self, request: GetLatestNetworkInferencesRequest) -> GetLatestNetworkInferencesResponse:
         topic = self._of(request)
-        if not topic.latest:
+        newest = topic.settled(self.state.height, self.state.time_ms)
+        if newest is None:
             raise GRPCError(Status.NOT_FOUND, "no network inferences yet")
-        values = {worker: value for worker, (_, value) in topic.latest.items()}
+        values = topic.rounds[newest]
         combined = sum(map(float, values.values())) / len(values)
-        newest = max(nonce for nonce, _ in topic.latest.values())
         bundle = NetworkInferenceBundle(
             topic_id=topic.id,
             nonce=newest,
@@ -211,10 +254,18 @@ class ChainService:
     def _node_info(self, _: GetNodeInfoRequest) -> GetNodeInfoResponse:
         return GetNodeInfoResponse(default_node_info=DefaultNodeInfo(network=self.state.chain_id))
 
+    def _header(self, height: int, time_ms: int) -> Block:
+        time = datetime.fromtimestamp(time_ms / 1000, UTC)
+        return Block(header=Header(chain_id=self.state.chain_id, height=height, time=time))
+
     def _latest_block(self, _: GetLatestBlockRequest) -> GetLatestBlockResponse:
-        time = datetime.fromtimestamp(self.state.time_ms / 1000, UTC)
-        header = Header(chain_id=self.state.chain_id, height=self.state.height, time=time)
-        return GetLatestBlockResponse(sdk_block=Block(header=header))
+        return GetLatestBlockResponse(sdk_block=self._header(self.state.height, self.state.time_ms))
+
+    def _block(self, request: GetBlockByHeightRequest) -> GetBlockByHeightResponse:
+        time_ms = self.state.times_ms.get(int(request.height))
+        if time_ms is None:
+            raise GRPCError(Status.NOT_FOUND, f"block {request.height} is not available")
+        return GetBlockByHeightResponse(sdk_block=self._header(int(request.height), time_ms))
 
     def _account_info(self, request: QueryAccountInfoRequest) -> QueryAccountInfoResponse:
         account = self.state.account(request.address)

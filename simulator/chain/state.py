@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.chain.faults import Faults
-from simulator.chain.topics import ChainTopic
+from simulator.chain.topics import ChainTopic, Measure
 from simulator.chain.transactions import Transaction
 
+MAX_HEADERS = 5_000
 AMPLE = 10**24
 GAS_NEEDED = 160_000
 GAS_PRICE = 1
@@ -85,6 +86,12 @@ class ChainState:
     opened_ms: dict[int, int] = field(default_factory=dict)
     """Height → the time of its block, for the heights at which windows opened."""
     time_ms: int = 0
+    times_ms: dict[int, int] = field(default_factory=dict)
+    """Height → the time in its header, of the newest blocks that were made."""
+    block_seconds: float = 5.0
+    """About how long a block takes."""
+    unknown_methods: set[str] = field(default_factory=set)
+    """Of the emissions module: what this version of the chain has not got."""
     _answered: set[tuple[int, int, str]] = field(default_factory=set)
     _burning: set[str] = field(default_factory=set)
     _forced: dict[str, int] = field(default_factory=dict)
@@ -142,7 +149,9 @@ class ChainState:
     def advance(self, time_ms: int) -> list[ChainTopic]:
         """Make one block at `time_ms`; the topics whose window it opens."""
         self.height += 1
-        self.time_ms = time_ms
+        self.time_ms = self.times_ms[self.height] = time_ms
+        while len(self.times_ms) > MAX_HEADERS:
+            del self.times_ms[next(iter(self.times_ms))]
         waiting, self.mempool = self.mempool, []
         for transaction in waiting:
             account = self.account(transaction.signer)
@@ -152,10 +161,15 @@ class ChainState:
                 self.results[transaction.hash] = self._carry_out(transaction)
         for account in self.accounts.values():
             account.expected = account.sequence
-        opened = [topic for topic in self.topics.values() if topic.opens_at(self.height)]
+        opened = [topic for topic in self.topics.values() if topic.advance(self.height, time_ms)]
         if opened:
             self.opened_ms[self.height] = time_ms
         return opened
+
+    def window_end(self, topic: ChainTopic, nonce: int) -> int:
+        """Last block that can hold an answer to that window; if the clock closes it, as many blocks as are expected until then."""
+        seconds = topic.measure is Measure.SECONDS
+        return nonce + (int(topic.window_seconds / self.block_seconds) if seconds else topic.window_blocks)
 
     def _carry_out(self, transaction: Transaction) -> Result:
         wanted, used = transaction.gas_limit, min(self.gas_needed, transaction.gas_limit)
@@ -189,6 +203,7 @@ class ChainState:
             return refusal or Result()
         value = str(data.inference_forecasts_bundle.inference.values[0].value)
         topic.latest[transaction.signer] = (nonce, value)
+        topic.answer(nonce, transaction.signer, value)
         self._answered.add((topic.id, nonce, transaction.signer))
         self.submissions.append(
             Submission(
@@ -210,7 +225,7 @@ class ChainState:
             return Result(66, "not permitted to submit worker payload", "emissions")
         if worker not in topic.registered:
             return Result(21, "address is not registered in this topic", "emissions")
-        if nonce not in topic.open_nonces(self.height):
+        if nonce not in topic.open_nonces(self.height, self.time_ms):
             return Result(
                 43, f"worker nonce window not available: topic {topic.id}, nonce {nonce}, block {self.height}", "emissions"
             )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
 from node.catalogue import CATALOGUE
+from node.durations import SECOND_MS
 from node.topics import Cell, Target, Topic
 
 SECONDS_PER_BLOCK = 5
@@ -14,9 +17,25 @@ SECONDS_PER_BLOCK = 5
 _WORDS = {Target.PRICE: "Price", Target.LOG_RETURN: "Log-Return", Target.VOLATILITY: "Volatility"}
 
 
+MAX_ROUNDS: Final = 8
+OLDER_QUERY: Final = "GetUnfulfilledWorkerNonces"
+"""Goes with the chain's change to seconds."""
+
+
+class Measure(StrEnum):
+    """In what the chain measures epochs, lags and windows: as it does today, or as its open changes do."""
+
+    BLOCKS = "blocks"
+    SECONDS = "seconds"
+
+
 @dataclass(slots=True)
 class ChainTopic:
-    """What the chain knows of a topic. A window opens every `epoch_blocks`, `offset` blocks after a multiple of it."""
+    """What the chain knows of a topic. A window opens every `epoch_blocks`, `offset` blocks after a multiple of it.
+
+    If it measures in seconds, one opens with the first block of every `epoch_seconds`, and closes by the clock after
+    `window_seconds`.
+    """
 
     id: int
     metadata: str
@@ -30,9 +49,45 @@ class ChainTopic:
     registered: set[str] = field(default_factory=set)
     latest: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Worker → nonce and value of its newest accepted inference."""
+    cell: Cell | None = None
+    """What is asked about; None if the catalogue does not know the topic."""
+    rounds: dict[int, dict[str, str]] = field(default_factory=dict)
+    """Nonce → worker → value, of the newest windows."""
+    measure: Measure = Measure.BLOCKS
+    epoch_seconds: int = 60
+    window_seconds: int = 60
+    opened_ms: dict[int, int] = field(default_factory=dict)
+    """Nonce → time of its block, of the newest windows that are measured in seconds."""
 
-    def open_nonces(self, height: int) -> list[int]:
-        """Heights at which the windows open at `height` were opened, oldest first."""
+    def advance(self, height: int, time_ms: int) -> bool:
+        """Whether the block `height`, made at `time_ms`, opens a window."""
+        if self.measure is Measure.BLOCKS:
+            return self.opens_at(height)
+        epoch_ms = self.epoch_seconds * SECOND_MS
+        newest = max(self.opened_ms.values(), default=0)
+        if not self.active or time_ms // epoch_ms == newest // epoch_ms:
+            return False
+        self.opened_ms[height] = time_ms
+        while len(self.opened_ms) > MAX_ROUNDS:
+            del self.opened_ms[next(iter(self.opened_ms))]
+        return True
+
+    def answer(self, nonce: int, worker: str, value: str) -> None:
+        """A worker's accepted answer."""
+        self.rounds.setdefault(nonce, {})[worker] = value
+        while len(self.rounds) > MAX_ROUNDS:
+            del self.rounds[min(self.rounds)]
+
+    def settled(self, height: int, time_ms: int) -> int | None:
+        """Nonce of the newest window that is over and was answered."""
+        still_open = self.open_nonces(height, time_ms)
+        return max((nonce for nonce, values in self.rounds.items() if values and nonce not in still_open), default=None)
+
+    def open_nonces(self, height: int, time_ms: int = 0) -> list[int]:
+        """Heights at which the windows open in the block `height`, made at `time_ms`, were opened, oldest first."""
+        if self.measure is Measure.SECONDS:
+            lasts_ms = self.window_seconds * SECOND_MS
+            return [nonce for nonce, opened_ms in self.opened_ms.items() if time_ms - opened_ms <= lasts_ms] if self.active else []
         first = max(1, height - self.window_blocks)
         return [nonce for nonce in range(first, height + 1) if self.opens_at(nonce)] if self.active else []
 
@@ -57,7 +112,17 @@ def _topic(number: int, cell: Cell | None, loss: str, epoch_blocks: int, window_
         window_blocks=min(window_blocks, epoch_blocks),
         ground_truth_lag=int(cell.horizon.seconds) // SECONDS_PER_BLOCK if cell else epoch_blocks,
         offset=place % epoch_blocks,
+        cell=cell,
     )
+
+
+def in_seconds(topics: Iterable[ChainTopic], block_seconds: float) -> None:
+    """Have these topics measure in seconds what they measure in blocks; they open together, with the first block of an epoch."""
+    for topic in topics:
+        topic.measure = Measure.SECONDS
+        topic.epoch_seconds = max(1, round(topic.epoch_blocks * block_seconds))
+        topic.window_seconds = max(1, round(topic.window_blocks * block_seconds))
+        topic.ground_truth_lag = round(topic.ground_truth_lag * SECONDS_PER_BLOCK)
 
 
 def configured(topics: Iterable[Topic], epoch_blocks: int, window_blocks: int) -> list[ChainTopic]:

@@ -60,16 +60,7 @@ class ChainWeb:
         return app
 
     async def _ledger(self, _: web.Request) -> web.Response:
-        topics = {
-            str(topic.id): {
-                "metadata": topic.metadata,
-                "active": topic.active,
-                "epoch_blocks": topic.epoch_blocks,
-                "window_blocks": topic.window_blocks,
-                "registered": sorted(topic.registered),
-            }
-            for topic in self.state.topics.values()
-        }
+        topics = {str(topic.id): self._described(topic) for topic in self.state.topics.values()}
         body = {
             "height": self.state.height,
             "submissions": [asdict(entry) for entry in self.state.submissions],
@@ -77,6 +68,18 @@ class ChainWeb:
             "topics": topics,
         }
         return web.json_response(body)
+
+    def _described(self, topic: ChainTopic) -> dict[str, Any]:
+        settled = topic.settled(self.state.height, self.state.time_ms)
+        return {
+            "metadata": topic.metadata,
+            "active": topic.active,
+            "epoch_blocks": topic.epoch_blocks,
+            "window_blocks": topic.window_blocks,
+            "registered": sorted(topic.registered),
+            "measure": topic.measure,
+            "settled": None if settled is None else {"nonce": settled, "values": topic.rounds[settled]},
+        }
 
     async def _script(self, request: web.Request) -> web.Response:
         try:
@@ -135,7 +138,7 @@ class ChainWeb:
         attributes = {
             "topic_id": f'"{topic.id}"',
             "nonce_block_height": f'"{self.state.height}"',
-            "window_end_block": f'"{self.state.height + topic.window_blocks}"',
+            "window_end_block": f'"{self.state.window_end(topic, self.state.height)}"',
         }
         if not matches(query, WINDOW_OPENED, attributes):
             return None

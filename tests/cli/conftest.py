@@ -1,5 +1,5 @@
 """The simulated chain of the worker's tests, which the command's tests look at too."""
 
-from tests.worker.conftest import run_chain
+from tests.worker.conftest import measure, run_chain
 
-__all__ = ["run_chain"]
+__all__ = ["measure", "run_chain"]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import typer
 from prometheus_client import CollectorRegistry
+from pytest_httpserver import HTTPServer
 
 from cli.check import check
 from cli.checks.finding import Finding, State, look_at_all, ok
@@ -22,12 +23,13 @@ from model_store.store import ModelStore
 from node.clock import Clock, ManualClock, SystemClock
 from node.database import open_database
 from node.health import Check, StatusServer
+from simulator.chain.others import OtherWorkers
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
 from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
 from tests.simulator.exchange_server import running_exchange
 from tests.updater.test_process import free_port
-from tests.worker.conftest import RunningChain
+from tests.worker.conftest import RunningChain, wait_until
 
 RunChain = Callable[..., RunningChain]
 
@@ -133,6 +135,25 @@ def test_an_empty_wallet_and_a_topic_the_chain_does_not_have_are_found(node: Sur
     assert found["registration"]["state"] == "not yet"
     words.chmod(0o644)
     assert "chmod 600" in node.check()[1]["wallet"]["hint"]
+
+
+def test_an_answer_in_another_unit_than_the_others_is_found(
+    node: Surroundings, run_chain: RunChain, httpserver: HTTPServer
+) -> None:
+    async def prices(_: str, start_ms: int, end_ms: int) -> dict[int, float]:
+        return dict.fromkeys(range(start_ms, end_ms + 1, 60_000), 73984.0)
+
+    chain = run_chain(3, others=OtherWorkers(5, prices))
+    node.environment |= chain.environment | {"INFERENCE_URL": httpserver.url_for("").rstrip("/")}
+    httpserver.expect_request("/inference/BTC").respond_with_data("73984.23")
+    wait_until(lambda: chain.state.topics[3].settled(chain.state.height, chain.state.time_ms))
+    found = node.check()[1]["beside the network"]
+    assert (found["state"], "73984.2, the median of 5 other workers" in found["detail"]) == ("ok", True)
+    httpserver.clear()
+    httpserver.expect_request("/inference/BTC").respond_with_data("739.8423")
+    code, everything = node.check()
+    assert (code, everything["topic 3 beside the network"]["state"]) == (1, "failed")
+    assert "hundredth" in everything["topic 3 beside the network"]["detail"]
 
 
 def test_a_damaged_champion_and_a_database_that_is_none_are_found(node: Surroundings) -> None:

@@ -48,6 +48,31 @@ def test_config_check_lists_the_topics_and_refuses_a_wrong_file_with_exit_code_t
     assert "Traceback" not in done.stderr
 
 
+def test_config_check_says_once_which_endpoints_leave_the_time_open(config: Path) -> None:
+    own = {"InferenceEndpoint": "http://inference:8000/inference/{Token}?topic={TopicId}"}
+    config.write_text(json.dumps({"worker": [{"topicId": 1, "parameters": own}, {"topicId": 37, "parameters": own}]}))
+    done = allora_node("config", "check", str(config), "--json")
+    assert done.stderr.count("hint: ") == done.stderr.count("topic 1, 37: InferenceEndpoint should end with") == 1
+    assert len(json.loads(done.stdout)) == 2
+    config.write_text(json.dumps({"worker": [{"topicId": 1}]}))
+    assert allora_node("config", "check", str(config)).stderr == ""
+
+
+def test_topics_lists_what_is_not_answered_with_the_reason(config: Path) -> None:
+    listed = {line["id"]: line for line in json.loads(allora_node("topics", "--json", CONFIG_FILE=str(config)).stdout)}
+    refused = [line for line in listed.values() if line["reason"]]
+    assert [(line["id"], line["token"]) for line in refused] == [(87, "GOLD"), (88, "XAG"), (89, "WTI"), (90, "")]
+    assert (listed[56]["loss"], listed[3]["configured"], listed[3]["reason"]) == ("ztae", True, "")
+    said = allora_node("topics", CONFIG_FILE=str(config)).stdout
+    for line in refused:
+        assert f"topic {line['id']} is not answered: {line['reason']}" in said
+
+    config.write_text(json.dumps({"worker": [{"topicId": 3}, {"topicId": 89}]}))
+    done = allora_node("config", "check", str(config))
+    assert done.returncode == 2
+    assert f"worker[1] (topic 89): this node does not answer this topic: {listed[89]['reason']}" in done.stderr
+
+
 def test_config_schema_prints_the_generated_schema() -> None:
     assert json.loads(allora_node("config", "schema").stdout) == json.loads(json.dumps(config_schema()))
 

@@ -90,6 +90,15 @@ def test_words_are_imported_from_standard_input_and_wrong_ones_leave_no_file(tmp
     assert (tmp_path / "secrets/mnemonic").read_text().strip() == words
 
 
+def test_who_has_words_in_an_old_config_is_shown_the_way_to_keep_them(tmp_path: Path) -> None:
+    words = Mnemonic("english").generate()
+    (tmp_path / "config.json").write_text(json.dumps({"wallet": {"addressRestoreMnemonic": words}, "worker": [{"topicId": 1}]}))
+    done = init(tmp_path, "--topic", "1", "--submit", "--force")
+    assert "config.json.old holds a mnemonic; allora-node wallet import takes its words" in done.stdout
+    assert words not in done.stdout + done.stderr
+    assert json.loads((tmp_path / "config.json.old").read_text())["wallet"]["addressRestoreMnemonic"] == words
+
+
 def test_on_a_terminal_it_asks_for_what_was_left_open(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "cli.main", "init"]

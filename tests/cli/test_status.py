@@ -13,6 +13,7 @@ from node.health import Check, StatusServer
 from tests.cli.test_command import allora_node
 from tests.updater.test_process import free_port
 from worker.outcomes import ACCEPTED, Metrics, Outcome
+from worker.unit_guard import Comparison
 
 TOPIC = {
     "topic_id": 3, "ready": True, "reason": "", "answer": "64000.5", "age_seconds": 31.0, "champion": "20261101T000000Z-aaaaaa",
@@ -57,6 +58,7 @@ def test_answers_models_live_skill_progress_windows_and_balance_stand_together(
     metrics.record(Outcome(3, 100, ACCEPTED, 1.0))
     metrics.record(Outcome(14, 100, "no_answer"))
     metrics.balance.set(2.5e18)
+    metrics.compared(3, Comparison(64000.5, 5, 64001.0, 0.99999))
     worker = StatusServer("127.0.0.1", 0, lambda: [Check("chain", True)], registry)
     worker.start()
     try:
@@ -70,5 +72,15 @@ def test_answers_models_live_skill_progress_windows_and_balance_stand_together(
     first, second = view["topics"]
     assert (first["answer"], first["live_skill"], first["judged"], first["windows"]) == ("64000.5", -0.5, 77, {"accepted": 1})
     assert (second["updater"]["have"], second["failed_in_a_row"], view["balance_allo"]) == (12, 1, 2.5)
-    for said in ("2.5 ALLO", "64000.5", "31 s", "-0.5000 of 77", "1 accepted", "filling, 12 of 34 candles", "1 failed in a row"):
+    assert first["network"] == {"answer": 64000.5, "median": 64001.0, "others": 5.0, "ratio": 0.99999, "suspected": 0.0}
+    for said in (
+        "2.5 ALLO",
+        "64000.5",
+        "31 s",
+        "-0.5000 of 77",
+        "1 accepted",
+        "filling, 12 of 34 candles",
+        "1 failed in a row",
+        "64001 of 5, ours × 1",
+    ):
         assert said in screen

@@ -11,9 +11,12 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from forecasting.ledger import ServedAnswer
+from forecasting.submissions import TakenAnswer
 from inference.scores import score_topic
+from node.durations import Interval
+from node.truth import TopicInterval, base_time
 from tests.dashboard.conftest import NARROW, WIDE, Page, Server
-from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, LAST_CLOSE, SOL_15M, Node
+from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, LAST_CLOSE, SOL_15M, Node, candles_until
 
 INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
 CELLS = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
@@ -64,7 +67,7 @@ def test_another_topic_is_a_click_or_a_key_away_and_stays_in_the_address(full: P
     assert "topic=84" in full.driver.current_url
     full.find("#topic-84").send_keys(Keys.ARROW_RIGHT)
     full.until(lambda: "SOLUSDT" in full.chart)
-    assert "% a minute" in full.text("#answer-value")
+    assert full.text("#answer-value").endswith(" %")
     full.driver.refresh()
     full.until(lambda: "SOLUSDT" in full.chart)
 
@@ -136,6 +139,27 @@ def test_live_skill_is_shown_once_truth_is_known(full: Page, server: Server) -> 
     assert "Skill over the last 24 hours" in str(full.find("#skill-chart").get_attribute("aria-label"))
 
 
+def test_what_was_submitted_is_listed_with_what_came_of_it(full: Page, server: Server) -> None:
+    node = server.node
+    now_ms = node.clock.now_ms()
+    bases = [base_time(now_ms) - minutes * 60_000 for minutes in (30, 5)]
+    cell = node.board.current.states[0].topic.cell
+    taken = [TakenAnswer(3, TopicInterval(cell, base), base + 40_000, "20260101T000000Z-abcdef", 64_321.5, 0.001) for base in bases]
+    node.ledger.submissions.record(taken, [(3, bases[0])])
+    assert not full.find("#submitted").is_displayed()
+    node.scores.put(score_topic(node.ledger, node.board.current.states[0].topic, now_ms))
+    full.driver.refresh()
+    full.until(lambda: full.find("#submitted").is_displayed())
+    full.find("#submitted summary").click()
+    newest, oldest = (row.text for row in full.all("#submissions tr"))
+    assert "64,321.50 USDT" in newest
+    assert "not known yet" in newest
+    assert "not said" in newest
+    assert "not known yet" not in oldest
+    assert "accepted" in oldest
+    assert "over 1 submission since" in full.text("#skill-words")
+
+
 def test_it_follows_the_node_by_itself(full: Page, server: Server) -> None:
     before = full.text("#answer-value")
     server.node.clock.advance(60)
@@ -186,6 +210,8 @@ def test_the_headline_names_the_one_topic_that_does_not_answer(server: Server, p
     page.open(server.address)
     page.until(lambda: page.headline == "Both topics are answering")
     node.clock.advance(400)
+    node.candles.upsert(ETH_8H.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE))
+    node.watcher.look()
     page.until(lambda: page.headline.startswith("BTC price 10m: no fresh candle since "))
     assert "The other topic is answering." in page.text("#headline-reasons")
     page.until(lambda: "No forecast is served now" in page.chart)

@@ -252,7 +252,6 @@ def test_every_file_that_asks_what_the_target_is_stands_in_the_page() -> None:
         "node/catalogue.py",
         "forecasting/report.py",
         "forecasting/trials.py",
-        "updater/candle_keeper.py",
         "inference/dashboard/market_view.py",
     }
     asking = {

@@ -26,9 +26,9 @@ from simulator.exchange.synthetic import SyntheticMarket
 from tests.documents.test_names import code
 from tests.simulator.exchange_server import running_exchange
 from tests.updater.test_process import free_port
-from tests.worker.conftest import RunningChain, run_chain
+from tests.worker.conftest import RunningChain, measure, run_chain
 
-__all__ = ["run_chain"]
+__all__ = ["measure", "run_chain"]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -172,8 +172,8 @@ def test_the_demos_output_is_as_readme_shows_it() -> None:
 
 
 def line_of(row: str, topics: dict[int, Topic]) -> Line:
-    topic, version, skill, answer, accepted = (cell.strip() for cell in row.strip("│").split("│"))
-    return Line(topics[int(topic.split()[0])], True, version, skill, answer, int(accepted))
+    topic, version, skill, answer, others, accepted = (cell.strip() for cell in row.strip("│").split("│"))
+    return Line(topics[int(topic.split()[0])], True, version, skill, answer, others, int(accepted))
 
 
 def test_the_topics_that_readme_adds_are_taken(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from forecasting.backtest import FIELDS, Plan, Result, Trial, attempt, bars_of_history, run, walk_on
 from forecasting.candle_files import CandleFiles
+from forecasting.checks import GRADES
 from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
 from node.errors import NotEnoughDataError
 from node.topics import Target
@@ -55,7 +56,7 @@ def test_a_cell_is_said_in_exactly_the_agreed_fields(result: Result) -> None:
     assert row["n_effective"] == row["n"] / 5
     assert row["ratio"] == row["rmse"] / row["baseline_rmse"]
     assert 0.5 < row["coverage_90"] < 1
-    assert row["grade"] in "ABCDEF"
+    assert row["grade"] in GRADES
     assert row["seconds"] > 0
 
 

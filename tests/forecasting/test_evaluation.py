@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation import compare, score
 from forecasting.losses import LOSSES
-from forecasting.shrinkage import DOUBT, fit_cautious_shrinkage, fit_shrinkage
+from forecasting.shrinkage import DOUBT, SHARE_AS_SCORED, fit_cautious_shrinkage, fit_scored_shrinkage, fit_shrinkage
 from forecasting.significance import diebold_mariano, variance_of_mean
 from node.errors import ForecastError
 
@@ -142,3 +142,30 @@ def test_skill_on_calm_days_alone_is_no_skill_where_wild_days_are_paid() -> None
     truth, scale = np.where(wild, other, signal), np.where(wild, 30.0, 1.0)
     assert cautious(truth, signal) > 0.3
     assert cautious(truth, signal, scale) == 0.0
+
+
+class TestBeliefAsScored:
+    def forecasts(self, correlation: float, count: int = 40_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fat-tailed log returns, what is to be expected of them, and their σ."""
+        noise = np.random.default_rng(11)
+        signal = noise.normal(size=count)
+        moves = correlation * signal + math.sqrt(1 - correlation**2) * noise.standard_t(4, count) / math.sqrt(2)
+        return 0.002 * moves, 0.002 * correlation * signal, np.full(count, 0.002)
+
+    def test_a_skill_that_the_chains_loss_bears_out_is_believed_by_its_share(self) -> None:
+        truth, answer, sigma = self.forecasts(0.1)
+        found = fit_scored_shrinkage(truth, answer, sigma, 1, "czar")
+        # The loss as scored calls for more than the conditional mean, of which at most the whole is believed.
+        assert 0.5 * SHARE_AS_SCORED < found <= SHARE_AS_SCORED
+
+    def test_without_evidence_or_with_evidence_against_it_nothing_is(self) -> None:
+        truth, answer, sigma = self.forecasts(0.1)
+        shuffled = np.random.default_rng(12).permutation(answer)
+        assert fit_scored_shrinkage(truth, shuffled, sigma, 1, "czar") == 0
+        assert fit_scored_shrinkage(truth, -answer, sigma, 1, "czar") == 0
+        assert fit_scored_shrinkage(truth, 0 * answer, sigma, 1, "czar") == 0
+
+    def test_where_sigma_is_not_known_nothing_is_believed(self) -> None:
+        truth, answer, sigma = self.forecasts(0.1)
+        assert fit_scored_shrinkage(truth, answer, np.full_like(sigma, np.nan), 1, "czar") == 0
+        assert fit_scored_shrinkage(truth[:10], answer[:10], sigma[:10], 1, "czar") == 0

@@ -67,8 +67,9 @@ def test_a_return_stays_a_return_and_a_volatility_a_volatility(engine: Engine) -
     of_return = ledger.answers(1, since_ms=0).iloc[0]
     assert (of_return["truth"], of_return["baseline"], of_return["low_50"]) == (logs[8] - logs[3], 0.0, 0.001 - 0.01)
     of_volatility = ledger.answers(2, since_ms=0).iloc[0]
-    assert of_volatility["truth"] == pytest.approx(np.diff(logs)[20:35].std(ddof=1))
-    assert of_volatility["baseline"] == 1.0
+    assert of_volatility["truth"] == pytest.approx(np.diff(logs)[20:35].std(ddof=1) * math.sqrt(15))
+    assert of_volatility["baseline"] == math.sqrt(15)
+    assert of_volatility["value"] == math.exp(math.log(0.002)) * math.sqrt(15)
 
 
 def test_a_candle_is_answered_once_whoever_answers_it_again(engine: Engine) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from forecasting.losses import LOSSES, loss_of
+from forecasting.losses import LEAST_LOSS, LOSSES, as_scored, czar_scored, loss_of
 from node.config import LOSSES as CONFIGURABLE
 from node.errors import ForecastError
 
@@ -48,6 +48,67 @@ def test_czar_is_the_published_definition() -> None:
     forecast = np.concatenate(([0.0, 0.3, -0.3, 0.0], noise.standard_t(3, 500)))
     expected = [czar_by_the_book(t, f) for t, f in zip(truth, forecast, strict=True)]
     np.testing.assert_allclose(LOSSES["czar"](truth, forecast, np.ones_like(truth)), expected, atol=1e-12)
+
+
+REFERENCE = [
+    (0.0, 0.0, 0.6428941446819456, 0.7825292423428918),
+    (0.0, 0.5, 1.251147320155, 1.283972569904947),
+    (1.0, 0.0, 0.6690039334402336, 0.8096502135488228),
+    (1.0, 0.3, 0.4069228660440814, 0.5186688198430758),
+    (1.0, 1.0, 0.02610978875828804, 0.02712097120593101),
+    (1.0, 2.0, 0.5812334459264952, 0.5300324340228432),
+    (1.0, -0.5, 1.277257108913288, 1.311093541110878),
+    (-2.0, 0.4, 1.372096840324815, 1.503498768715236),
+    (0.2, 0.1, 0.5472093394223239, 0.6829177091577016),
+]
+"""Truth, forecast, CZAR at α = 1 and at α = 0.01, with σ = 1: values of an implementation that is not this one."""
+
+
+@pytest.mark.parametrize(("truth", "forecast", "for_fitting", "scored"), REFERENCE)
+def test_czar_meets_its_reference_values_in_both_forms(truth: float, forecast: float, for_fitting: float, scored: float) -> None:
+    pair = np.array([truth]), np.array([forecast]), np.ones(1)
+    assert LOSSES["czar"](*pair)[0] == pytest.approx(for_fitting, abs=1e-12)
+    assert czar_scored(*pair)[0] == pytest.approx(scored, abs=1e-12)
+    assert as_scored("czar")(*pair)[0] == pytest.approx(math.log10(scored), abs=1e-12)
+
+
+def test_czar_as_scored_is_the_published_definition_with_its_own_alpha() -> None:
+    noise = np.random.default_rng(5)
+    truth, forecast = noise.standard_t(3, 500), noise.standard_t(3, 500)
+    expected = [czar_by_the_book(t, f, alpha=0.01) for t, f in zip(truth, forecast, strict=True)]
+    np.testing.assert_allclose(czar_scored(truth, forecast, np.ones(500)), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_as_scored_is_the_logarithm_of_a_loss_and_never_that_of_nothing(name: str) -> None:
+    noise = np.random.default_rng(6)
+    truth, forecast, scale = noise.normal(size=50), noise.normal(size=50), np.full(50, 0.7)
+    logs = as_scored(name)(truth, forecast, scale)
+    if name != "czar":
+        np.testing.assert_allclose(10.0**logs, LOSSES[name](truth, forecast, scale))
+        exact = as_scored(name)(truth, truth, scale)
+        np.testing.assert_allclose(exact, math.log10(LEAST_LOSS))
+    assert np.isfinite(logs).all()
+    with pytest.raises(ForecastError, match="known are"):
+        as_scored("luck")
+
+
+def test_what_shrinking_is_best_depends_on_what_is_averaged() -> None:
+    """Outcomes of four degrees of freedom, forecasts that correlate 0.1 with them: half of the conditional mean in the mean of the
+    loss for fitting, and two or more times as much in the mean logarithm of the one that is scored."""
+    noise = np.random.default_rng(7)
+    count = 400_000
+    signal = noise.normal(size=count)
+    truth = 0.1 * signal + math.sqrt(1 - 0.01) * noise.standard_t(4, count) / math.sqrt(2)
+    one, multiples = np.ones(count), np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0])
+
+    def best(loss: str, *, scored: bool) -> float:
+        measure = as_scored(loss) if scored else LOSSES[loss]
+        return float(multiples[np.argmin([measure(truth, 0.1 * each * signal, one).mean() for each in multiples])])
+
+    assert best("mse", scored=False) == 1.0
+    assert 0 < best("czar", scored=False) <= 0.5
+    assert best("czar", scored=True) >= 2.0
 
 
 def test_czar_ranks_oracle_zero_and_random_as_the_network_published() -> None:

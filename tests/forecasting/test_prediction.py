@@ -23,7 +23,7 @@ def test_the_bars_it_asks_for_are_all_it_needs(volatility_model: Candidate, cand
     assert forecast(session, signature, candles.iloc[-bars_needed(signature) :]) == whole
     assert whole.made_from == candles["open_time"].iloc[-1]
     assert whole.value != whole.baseline
-    assert whole.value == math.exp(whole.log_return_or_log_vol)
+    assert whole.value == math.exp(whole.log_return_or_log_vol) * math.sqrt(signature.steps)
 
 
 def test_one_bar_too_few_is_not_enough(volatility_model: Candidate, candles: pd.DataFrame) -> None:
@@ -53,7 +53,7 @@ def test_the_judge_asks_what_the_node_would_have_answered(volatility_model: Cand
         newest = int(np.flatnonzero(candles["open_time"] == walk.times[number])[0])
         answer = forecast(session, signature, candles.iloc[: newest + 1])
         assert answer.log_return_or_log_vol == pytest.approx(walk.forecast[number], abs=1e-5)
-        assert answer.baseline == pytest.approx(math.exp(walk.baseline[number]))
+        assert answer.baseline == pytest.approx(math.exp(walk.baseline[number]) * math.sqrt(signature.steps))
 
 
 def test_a_walk_needs_only_the_candles_around_its_span(volatility_model: Candidate, candles: pd.DataFrame) -> None:

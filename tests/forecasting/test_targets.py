@@ -53,11 +53,11 @@ def test_a_volatility_over_a_single_minute_is_the_size_of_its_return() -> None:
     np.testing.assert_allclose(np.exp(truth[1:-1]), np.maximum(np.abs(np.diff(LOGS))[1:], 1e-5))
 
 
-def test_model_space_leads_back_to_the_targets_units() -> None:
-    assert from_model_space(Target.PRICE, 0.0, 123.45) == 123.45
-    assert from_model_space(Target.PRICE, math.log(2), 50) == pytest.approx(100)
-    assert from_model_space(Target.LOG_RETURN, -0.01, 50) == -0.01
-    assert from_model_space(Target.VOLATILITY, math.log(0.002), 50) == pytest.approx(0.002)
+def test_model_space_leads_back_to_the_networks_units() -> None:
+    assert from_model_space(Target.PRICE, 5, 0.0, 123.45) == 123.45
+    assert from_model_space(Target.PRICE, 5, math.log(2), 50) == pytest.approx(100)
+    assert from_model_space(Target.LOG_RETURN, 5, -0.01, 50) == -0.01
+    assert from_model_space(Target.VOLATILITY, 15, math.log(0.002), 50) == pytest.approx(0.002 * math.sqrt(15))
 
 
 def test_no_truth_reaches_across_a_hole() -> None:

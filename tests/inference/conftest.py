@@ -83,6 +83,8 @@ class Node:
             hung_for_ms=self.watcher.hung_for_ms,
             data=lambda: self.watcher.data,
             scores=self.scores,
+            take=self.keeper.take,
+            accept=self.keeper.accept,
         )
         self.client: FlaskClient = app.test_client()
 

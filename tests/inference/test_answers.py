@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from node.durations import HOUR_MS, Interval
@@ -47,14 +48,15 @@ def test_a_price_is_the_last_minute_times_the_forecast_return(node: Node) -> Non
     assert float(body) == pytest.approx(70_000.0 * math.exp(0.5 * deviation), rel=1e-6)
 
 
-def test_log_returns_and_volatilities_are_answered_in_their_own_units(node: Node) -> None:
+def test_log_returns_and_volatilities_are_answered_in_the_networks_units(node: Node) -> None:
     node.fill(ETH_8H, SOL_15M, answer=0.25)
     status, log_return = node.get("/inference/ETH")
     assert status == 200
     assert 0 < float(log_return) < 0.1
     status, volatility = node.get("/inference/SOL")
     assert status == 200
-    assert 0.0005 < float(volatility) < 0.005
+    returns = np.diff(np.log(node.candles.last("SOLUSDT", Interval.MINUTE, 16)["close"]))
+    assert 1 / 1.5 < float(volatility) / (returns.std(ddof=1) * math.sqrt(15)) < 1.5
 
 
 @pytest.mark.parametrize("token", ["BTC", "btc", "Btc"])
@@ -171,9 +173,14 @@ class TestStaleness:
         node.clock.advance(180)
         assert "1m candle" in refused(node, "/inference/BTC?topic=69")["message"]
 
-    def test_a_return_over_long_bars_lives_as_long_as_its_bars(self, node: Node) -> None:
+    def test_a_return_over_long_bars_also_needs_fresh_minutes_and_lives_as_long_as_its_bars(self, node: Node) -> None:
+        """Part of its interval is known by minutes."""
         node.fill(ETH_8H)
-        node.clock.advance(15 * 60 + 120 - 20)
+        node.clock.advance(180)
+        assert "1m candle of ETHUSDT" in refused(node, "/inference/ETH")["message"]
+        node.clock.advance(15 * 60 + 120 - 20 - 180)
+        node.candles.upsert("ETHUSDT", Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE))
+        node.watcher.look()
         assert node.get("/inference/ETH")[0] == 200
         node.clock.advance(1)
         assert "15m candle of ETHUSDT" in refused(node, "/inference/ETH")["message"]

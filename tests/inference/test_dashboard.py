@@ -15,7 +15,8 @@ from forecasting.ledger import ServedAnswer
 from inference.dashboard.library import LIBRARY_PATH, Library
 from inference.dashboard.market_view import MOST_BARS, USUAL_BARS
 from inference.dashboard.page import FOLDER
-from inference.paths import MOST_STEPS, USUAL_STEPS, utc_text
+from inference.paths import MOST_STEPS, USUAL_STEPS
+from node.timestamps import utc_text
 from tests.inference.conftest import BTC_10M, LAST_CLOSE, SOL_15M, START_MS, Node
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inference.snapshot import Answer
+from node.durations import Interval
 from node.topics import Cell
 from tests.inference.conftest import ETH_8H, START_MS, Node, candles_until, signature_of
 from tests.model_store.tiny_models import tiny_draft, tiny_graph
@@ -23,7 +24,8 @@ def promote(node: Node, cell: Cell) -> None:
 
 
 def store(node: Node, cell: Cell) -> None:
-    node.candles.upsert(cell.symbol, cell.interval, candles_until(node.clock.now_ms(), cell.interval, count=300))
+    for interval in (cell.interval, Interval.MINUTE):
+        node.candles.upsert(cell.symbol, interval, candles_until(node.clock.now_ms(), interval, count=300))
 
 
 def made_from(node: Node) -> int:

@@ -22,10 +22,10 @@ from forecasting.prediction import open_session
 from forecasting.signature import Signature
 from forecasting.training import Candidate, train
 from model_store.manifest import Draft, Gate, Sample
-from node.durations import DAY_MS, Duration
+from node.durations import DAY_MS, Duration, Interval
 from node.topics import Cell, Target, Topic
 from tests.forecasting.synthetic import make_candles
-from tests.inference.conftest import ETH_8H, SOL_15M, Node
+from tests.inference.conftest import ETH_8H, SOL_15M, Node, candles_until
 
 LEARNED = 1_800
 PLAYED = 110
@@ -79,6 +79,8 @@ def replay(node: Node, candles: pd.DataFrame, candidates: list[Candidate], missi
             versions.append(publish(node, candidates[1]))
         if bar not in missing:
             node.candles.upsert(cell.symbol, cell.interval, candles.iloc[[bar]])
+            if cell.interval is not Interval.MINUTE:
+                node.candles.upsert(cell.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count=3))
         node.watcher.look()
         if bar == LEARNED + KILL:
             # What it had noted and not written is gone with it.

@@ -180,6 +180,23 @@ def test_a_killed_worker_process_is_replaced(server: Server) -> None:
     server.wait_for(lambda: server.get("/inference/BTC") == (200, "64000.5"))
 
 
+def test_a_replaced_worker_process_goes_on_with_the_last_good_config_whatever_the_file_says_now(
+    real_node: Node, server: Server
+) -> None:
+    def topics() -> list[int]:
+        return [topic["topic_id"] for topic in json.loads(server.get("/topics")[1])]
+
+    real_node.write_config([3, 14], inference={"staleAfter": "60m"})
+    server.wait_for(lambda: topics() == [3, 14])
+    real_node.config_path.write_text('{"worker": [')
+    (worker,) = server.children()
+    os.kill(worker, signal.SIGKILL)
+    server.wait_for(lambda: server.children() not in ([worker], []))
+    server.wait_for(lambda: topics() == [3, 14])
+    real_node.write_config([14], inference={"staleAfter": "60m"})
+    server.wait_for(lambda: topics() == [14])
+
+
 def test_a_worker_process_does_not_outlive_a_killed_parent(server: Server) -> None:
     (worker,) = server.children()
     server.process.kill()

@@ -120,6 +120,14 @@ def submissions_failing() -> list[Scrape]:
         return before + watch(node, 1.5)
 
 
+def unit_suspected() -> list[Scrape]:
+    """The network's other workers answer a hundred times as much as this node."""
+    with serving_node() as node:
+        before = watch(node, 0.5)
+        node.play_others(100.0)
+        return before + watch(node, 2)
+
+
 def chain_lost() -> list[Scrape]:
     """The chain's node is gone."""
     with serving_node() as node:
@@ -190,6 +198,7 @@ SCENARIOS: dict[str, Callable[[], list[Scrape]]] = {
         no_champion,
         skill_lost,
         submissions_failing,
+        unit_suspected,
         chain_lost,
         low_balance,
         disk_full,

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from simulator.chain.others import OtherWorkers, exchange_prices
 from simulator.pointing import make_wallet
 from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain
@@ -94,6 +95,10 @@ class RunningNode:
         """Of every wallet the chain knows."""
         for account in self.chain.state.accounts.values():
             account.balance = uallo
+
+    def play_others(self, factor: float) -> None:
+        """From now on the chain has other workers too; what they say is the exchange's, multiplied by `factor`."""
+        self.chain.play_others(OtherWorkers(5, exchange_prices(self.environment["EXCHANGE_URLS"]), factor))
 
     def scrape(self) -> Scrape:
         """Every sample of the three processes as Prometheus would store it, and `up`, by `name{labels}`."""

@@ -34,6 +34,7 @@ EXPECTED = {
     "no_champion": {"NoChampion", "ProcessDown", "SubmissionsFailing"},
     "skill_lost": {"SkillBelowLine"},
     "submissions_failing": {"ProcessDown", "SubmissionsFailing"},
+    "unit_suspected": {"SubmissionsFailing", "UnitSuspected"},
     "chain_lost": {"ChainLost"},
     "low_balance": {"BalanceLow"},
     "disk_full": {"DiskNearlyFull"},
@@ -104,7 +105,7 @@ def test_recordings_hold_only_metrics_that_the_processes_show(name: str, tmp_pat
     named = {series.partition("{")[0] for series in recorded(name)}
     assert named <= shown | OF_PROMETHEUS
     used = set(re.findall(r"\ballora_\w+", "\n".join(re.findall(r"^        expr: (.*)$", ALERTS.read_text(), re.MULTILINE))))
-    optional = {"allora_inference_live_skill", "allora_inference_live_judged"}
+    optional = {"allora_inference_live_skill", "allora_inference_live_judged", "allora_worker_unit_suspected"}
     assert used - optional <= named
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/node.json"
 OF_PROMETHEUS = {"up", "ALERTS"}
-BOUNDED = {"symbol", "interval", "code", "topic", "outcome", "remedy", "exchange", "folder", "route", "status", "reason"}
+BOUNDED = {"symbol", "interval", "code", "topic", "outcome", "remedy", "exchange", "folder", "route", "status", "reason", "way"}
 """By config.json, or by the words of the code."""
 
 _WORDS = re.compile(r'"[^"]*"|[a-zA-Z_:][a-zA-Z0-9_:]*')

@@ -33,7 +33,7 @@ from inference.service import InferenceService
 from market.sources import open_sources
 from node.config import ConfigFile
 from node.settings import Settings
-from node.topics import WORKER_AGENT, Topic
+from node.topics import Topic
 from tests.month.chain import CHAIN_ID, Client, InProcessChain
 from tests.month.event_loop import SimulatedLoop
 from tests.month.exchange import InProcessExchange, adapter_to
@@ -119,7 +119,7 @@ class Node:
         self.app = InferenceService(self.settings, ConfigFile(self.config_file), self.clock).start()
 
     def _run_worker(self, process: Process) -> None:
-        self.worker = Worker(self.settings, ConfigFile(self.config_file))
+        self.worker = Worker(self.settings, ConfigFile(self.config_file), clock=self.clock)
         session = _Session(lambda: self.app, self._served, process)
         loop = SimulatedLoop(self._scheduler, self.chain.is_busy)
         with (
@@ -149,12 +149,12 @@ class _Session:
         self._app, self._served, self._process = app, served, process
 
     @asynccontextmanager
-    async def get(self, url: str, **_: Any) -> AsyncIterator[Any]:
+    async def get(self, url: str, *, headers: dict[str, str], **_: Any) -> AsyncIterator[Any]:
         app = self._app()
         if app is None or self._process.dead:
             raise aiohttp.ClientConnectionError("nobody listens")
         place = urlsplit(url)
-        answer = app.test_client().get(f"{place.path}?{place.query}", headers={"User-Agent": WORKER_AGENT})
+        answer = app.test_client().get(f"{place.path}?{place.query}", headers=headers)
         body = answer.get_data()
         if answer.status_code == 200:
             self._served(int(parse_qs(place.query)["topic"][0]), body.decode())

@@ -16,7 +16,9 @@ from market.binance import BinanceSpot
 from node.durations import Interval
 from tests.chaos.invariants import BrokenInvariantError
 from tests.month.month import Month, Plan
+from worker.nonce_time import NonceTime
 from worker.topic import TopicWorker
+from worker.windows import Window, Windows
 
 FIRST_HOURS = Plan(days=0.3)
 Patch = pytest.MonkeyPatch
@@ -49,28 +51,28 @@ def keep_silent(patch: Patch) -> None:
 
 def submit_again_and_again(patch: Patch) -> None:
     """A window that was answered is taken for a new one."""
-    start = TopicWorker._start
+    new = Windows._new
 
-    def and_forget(self: TopicWorker, window: Any) -> None:
+    def and_forget(self: Windows, nonce: int, end: int, *, announced: bool) -> list[Window]:
         self._seen.clear()
-        start(self, window)
+        return new(self, nonce, end, announced=announced)
 
-    patch.setattr(TopicWorker, "_start", and_forget)
+    patch.setattr(Windows, "_new", and_forget)
 
 
 def submit_something_else(patch: Patch) -> None:
     """What was answered is a little changed on its way."""
-    ask = TopicWorker._value
+    fetch = TopicWorker._fetch
 
-    async def and_change(self: TopicWorker, window: Any) -> float:
-        return await ask(self, window) * 1.0001
+    async def and_change(self: TopicWorker, window: Window, asked: NonceTime | None) -> float:
+        return await fetch(self, window, asked) * 1.0001
 
-    patch.setattr(TopicWorker, "_value", and_change)
+    patch.setattr(TopicWorker, "_fetch", and_change)
 
 
 def submit_nothing(patch: Patch) -> None:
     """Windows are not noticed."""
-    patch.setattr(TopicWorker, "_start", lambda self, window: None)
+    patch.setattr(Windows, "_new", lambda *_, **__: [])
 
 
 BREACHES: dict[str, tuple[str, Callable[[Patch], None]]] = {

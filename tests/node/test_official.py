@@ -113,7 +113,7 @@ def test_a_file_of_version_nine_keeps_its_fees_nodes_and_chain() -> None:
     assert config.network == "mainnet"
     assert (config.wallet.max_fees, config.wallet.max_retries) == (25_000_000, 5)
     assert config.wallet.gas_prices is None
-    assert config.wallet.node_grpcs == ("one.example.org:443", "two.example.org:9090")
+    assert config.wallet.node_grpcs == ("grpc+https://one.example.org:443", "grpc+http://two.example.org:9090")
     assert config.wallet.websockets == ("wss://one.example.org/websocket", "wss://two.example.org/websocket")
     assert endpoints(config) == {14: "http://inference:8000/inference/BTC?block={BlockHeight}"}
     assert "submissionJitter" in told
@@ -125,6 +125,61 @@ def test_keys_in_any_case_are_read_and_a_reputer_is_left_out() -> None:
     assert (config.wallet.submit_tx, config.wallet.max_fees) == (True, 500_000)
     assert "reputer is not used: this node is a worker" in told
     assert "ForecastEndpoint is not used" in told
+
+
+TWICE: dict[str, Any] = {
+    "wallet": {"addressKeyName": "k", "nodeRpc": "https://rpc.example.org"},
+    "worker": [
+        {"topicId": topic, "inferenceEntrypointName": "api-worker-reputer", "loopSeconds": 1,
+         "parameters": {"InferenceEndpoint": "http://inference:8000/inference/{Token}", "Token": "ETH"}}
+        for topic in (1, 13)
+    ],
+}  # fmt: skip
+OLDEST: dict[str, Any] = {
+    "wallet": {
+        "address": "allo1", "addressKeyName": "k", "addressRestoreMnemonic": WORDS, "addressAccountPassphrase": "a passphrase",
+        "alloraHomeDir": "", "gas": "1000000", "gasAdjustment": 1, "nodeRpc": "https://rpc.example.org", "maxRetries": 1,
+        "minDelay": 1, "maxDelay": 2, "requestRetries": 3, "loopSeconds": 60, "loopWithinWindowSeconds": 5,
+        "earlyArrivalPercent": 0.5,
+        "lateArrivalPercent": 0.3, "minStakeToRepute": "100", "feeGranterAddress": "allo1granter", "submitTx": False,
+    },
+    "worker": [
+        {"topicId": 1, "inferenceEntrypointName": "api-worker-reputer", "inferenceEntrypoint": None, "forecastEntrypoint": None,
+         "loopSeconds": 10, "allowsNegativeForcast": True, "parameters": {"InferenceEndpoint": SOURCE, "Token": "ETH"}},
+    ],
+    "reputer": [{"topicId": 1, "reputerEntrypointName": "api-worker-reputer", "minStake": 100000}],
+}  # fmt: skip
+
+
+def test_the_oldest_generation_loads_and_says_who_pays_and_that_there_is_no_keyring() -> None:
+    config, told = load(OLDEST)
+    assert endpoints(config) == {1: "http://source:8000/inference/ETH"}
+    for reason in ("addressAccountPassphrase is not used: there is no keyring", "feeGranterAddress is not used: the wallet pays"):
+        assert reason in told
+    assert "a passphrase" not in told
+    assert "allo1granter" not in told
+
+
+@pytest.mark.parametrize(
+    ("price", "read"),
+    [("10uallo", 10), ("1e-2uallo", 0.01), ("0.025 UALLO", 0.025), (".5uallo", 0.5), ("10.", 10), ("auto", None), (" Auto ", None)],
+)
+def test_a_price_of_gas_is_read_with_its_unit_and_as_a_small_number(price: str, read: float | None) -> None:
+    config, _ = load({"wallet": {"gasPrices": price}, "worker": [{"topicId": 1}]})
+    assert config.wallet.gas_prices == read
+
+
+@pytest.mark.parametrize("separator", [" ", ", ", ",", "\n", "\u00a0"])
+def test_words_stay_words_however_they_are_parted_and_a_few_less_are_not_dropped_in_silence(separator: str) -> None:
+    for words in (WORDS.split(), WORDS.split()[:-1]):
+        config, told = load({"wallet": {"addressRestoreMnemonic": separator.join(words)}, "worker": [{"topicId": 1}]})
+        assert config.wallet.address_restore_mnemonic is not None
+        assert "no mnemonic" not in told
+
+
+def test_one_node_may_be_named_without_a_list_and_an_empty_one_is_none() -> None:
+    config, _ = load({"wallet": {"nodeGrpcs": "one:443", "websockets": [""]}, "worker": [{"topicId": 1}]})
+    assert (config.wallet.node_grpcs, config.wallet.websockets) == (("grpc+https://one:443",), ())
 
 
 @pytest.mark.parametrize("fees", [500000, 500000.0, "500000", "500000uallo", " 5e5 "])
@@ -163,7 +218,7 @@ def test_todays_form_is_left_as_it_is() -> None:
     assert in_todays_form(root) == (root, [])
 
 
-@pytest.mark.parametrize("content", [EXAMPLE, WALKTHROUGH, GUIDE, NINTH, REPUTER])
+@pytest.mark.parametrize("content", [EXAMPLE, WALKTHROUGH, GUIDE, NINTH, REPUTER, OLDEST, TWICE])
 def test_migrating_prints_todays_form_and_no_secret(tmp_path: Path, content: dict[str, Any]) -> None:
     file = tmp_path / "old.json"
     file.write_text(json.dumps(content))

@@ -36,6 +36,24 @@ def test_without_a_champion_a_candidate_that_is_not_worse_than_the_baseline_is_p
     assert judge(scores(0.0), None, False).promoted
 
 
+@given(skills, comparisons)
+def test_a_candidate_worse_than_the_champion_as_scored_beyond_noise_is_refused_however_small_its_mean(
+    skill: float, beside: Comparison
+) -> None:
+    worse = replace(beside, first_loss=0.0, second_loss=1.0, dm=5.0, dm_log10=-NOISE - 0.01, n_effective=ENOUGH)
+    verdict = judge(scores(skill), worse, True)
+    assert not verdict.promoted
+    assert "as scored" in verdict.reason
+    assert judge(scores(skill), replace(worse, dm_log10=-NOISE + 0.01), True).promoted
+
+
+def test_a_candidate_better_in_the_mean_and_worse_as_scored_has_not_earned_its_place() -> None:
+    assert replace(SCORES, skill=0.1, log10_loss=-1.0, baseline_log10_loss=-1.0).earned
+    assert not replace(SCORES, skill=0.1, log10_loss=-0.9, baseline_log10_loss=-1.0).earned
+    assert not replace(SCORES, skill=0.0, log10_loss=-2.0, baseline_log10_loss=-1.0).earned
+    assert replace(SCORES, skill=0.1, log10_loss=None, baseline_log10_loss=None).earned
+
+
 @given(skills)
 def test_a_champion_is_never_replaced_without_a_comparison(skill: float) -> None:
     assert not judge(scores(skill), None, True).promoted

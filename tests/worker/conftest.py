@@ -21,9 +21,10 @@ from node.clock import SystemClock
 from node.config import ConfigFile
 from node.settings import Settings
 from simulator.chain.faults import Fault, Faults
+from simulator.chain.others import OtherWorkers
 from simulator.chain.server import SimulatedChain
 from simulator.chain.state import ChainState, Submission
-from simulator.chain.topics import numbered
+from simulator.chain.topics import OLDER_QUERY, Measure, in_seconds, numbered
 from worker.connection import Pauses
 from worker.service import Worker
 
@@ -43,10 +44,25 @@ def wait_until(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
 class RunningChain:
     """The simulated chain; its state may be read from the test's thread, and changed where one assignment does it."""
 
-    def __init__(self, numbers: tuple[int, ...], *, block_seconds: float = 0.1, epoch_blocks: int = 12, share: float = 0.0) -> None:
+    def __init__(
+        self,
+        numbers: tuple[int, ...],
+        *,
+        block_seconds: float = 0.1,
+        epoch_blocks: int = 12,
+        share: float = 0.0,
+        measure: Measure = Measure.BLOCKS,
+        others: OtherWorkers | None = None,
+    ) -> None:
         topics = numbered(numbers, "testnet", epoch_blocks, 12)
+        if measure is Measure.SECONDS:
+            # A window is a whole number of seconds.
+            block_seconds = max(block_seconds, 0.25)
+            in_seconds(topics, block_seconds)
         self.state = ChainState({topic.id: topic for topic in topics}, faults=Faults(share, seed=7))
-        self._chain = SimulatedChain(self.state, SystemClock(), block_seconds=block_seconds)
+        if measure is Measure.SECONDS:
+            self.state.unknown_methods.add(OLDER_QUERY)
+        self._chain = SimulatedChain(self.state, SystemClock(), block_seconds=block_seconds, others=others)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -63,6 +79,10 @@ class RunningChain:
     def script(self, kind: str, **what: Any) -> None:
         """Put a fault into force."""
         self._loop.call_soon_threadsafe(self._chain.script, Fault(kind, **what))
+
+    def play_others(self, others: OtherWorkers | None) -> None:
+        """Let there be other workers from now on, or none any more."""
+        self._chain.others = others
 
     @property
     def environment(self) -> dict[str, str]:
@@ -149,11 +169,17 @@ def inference(httpserver: HTTPServer) -> HTTPServer:
 
 
 @pytest.fixture
-def run_chain() -> Iterator[Callable[..., RunningChain]]:
+def measure() -> Measure:
+    """In what the simulated chain measures windows; a module whose tests hold for both says so with parameters."""
+    return Measure.BLOCKS
+
+
+@pytest.fixture
+def run_chain(measure: Measure) -> Iterator[Callable[..., RunningChain]]:
     running: list[RunningChain] = []
 
     def run(*numbers: int, **options: Any) -> RunningChain:
-        chain = RunningChain(numbers, **options)
+        chain = RunningChain(numbers, **({"measure": measure} | options))
         chain.start()
         running.append(chain)
         return chain

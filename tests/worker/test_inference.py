@@ -15,14 +15,14 @@ from werkzeug import Request, Response
 
 from node.errors import NoAnswerError
 from node.topics import WORKER_AGENT
-from worker.inference import InferenceClient, read_number
+from worker.inference import InferenceClient, Question, read_number
 
 
 def ask(url: str, *, block: int = 7, seconds: float = 0.5) -> float:
     async def once() -> float:
         client = InferenceClient.open()
         try:
-            return await client.ask(url, block, asyncio.get_running_loop().time() + seconds, 0.05)
+            return await client.ask(Question(url, block), asyncio.get_running_loop().time() + seconds, 0.05)
         finally:
             await client.close()
 

@@ -18,7 +18,7 @@ from node.secrets import Secret
 from node.topics import Cell, Target, Topic
 from simulator.chain.topics import metadata_of
 from worker.agreement import compare
-from worker.chain import TopicOnChain
+from worker.chain_answers import TopicOnChain
 from worker.fees import Fees, Offer
 from worker.funds import Faucet
 from worker.plausible import check_plausible
@@ -79,6 +79,17 @@ def test_words_that_leave_something_open_contradict_nothing(text: str) -> None:
 def test_a_topic_that_wants_labelled_values_is_not_answered() -> None:
     with pytest.raises(TopicDiffersError, match="several"):
         compare(topic(), on_chain("ETH/USD - 10m Price Prediction", multiple=True))
+
+
+@pytest.mark.parametrize(("on_the_chain", "in_config"), [("ztae", "zptae"), ("ZTAE", "ztae"), ("zptae", "ztae"), ("MSE", "mse")])
+def test_two_names_of_one_loss_are_no_difference(on_the_chain: str, in_config: str) -> None:
+    described = Topic(56, Cell("BERA", Target.LOG_RETURN, Duration.parse("1h")), "birnn", in_config, 655, "http://x/")
+    found = TopicOnChain(56, "BERA 1h log-return", on_the_chain, 655, 12, 720, is_multiple=False, active=True)
+    assert compare(described, found) == []
+
+
+def test_lengths_in_seconds_are_no_difference() -> None:
+    assert compare(topic(), TopicOnChain(1, "ETH 10m price", "mse", 720, 72, 600, is_multiple=False, active=True)) == []
 
 
 def test_lesser_differences_are_warnings() -> None:

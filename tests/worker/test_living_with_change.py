@@ -215,3 +215,25 @@ def test_an_edited_wallet_starts_anew_and_a_wallet_that_cannot_be_read_changes_n
     worker.configure(1)
     wait_until(lambda: len({entry.worker for entry in chain.accepted(1)}) == 2)
     assert chain.accepted(1)[0].worker == first
+
+
+def test_an_edit_that_names_no_chains_node_or_cannot_be_taken_up_changes_nothing(
+    run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
+) -> None:
+    chain = run_chain(1)
+    worker = run_worker(chain, 1)
+    chain.wait_for(1)
+    good = worker.worker._config.current
+    for wrong in (
+        {"nodeGrpcs": ["https://node.example.org:443"]},
+        {"nodeGrpcs": ["node:x"]},
+        {"mnemonicFile": "/nowhere/mnemonic"},
+    ):
+        before = dict(worker.wallet)
+        worker.wallet |= wrong
+        worker.configure(1, 13)
+        worker.wallet = before
+        answered(chain, worker, 1)
+        answered(chain, worker, 1)
+        assert worker.worker._config.current == good
+    assert worker._thread.is_alive()
