@@ -26,7 +26,7 @@ demo: install ## run the whole node offline: simulated exchange and chain (DEMO_
 
 run: install ## run the node against Binance, without Docker
 	@$(BIN)/allora-node config check
-	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start --env /dev/null updater inference worker
+	@PATH="$(CURDIR)/$(BIN):$$PATH" ENDS_WITH=$$$$ exec $(BIN)/honcho start --env /dev/null updater inference worker
 
 test: lint ## lint, types, layers and the whole test suite, offline
 	@$(BIN)/python -m pytest

@@ -65,7 +65,7 @@ def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore,
 
     forecaster = Forecaster(topic.cell, models)
     forecaster.follow_champion(now_ms)
-    sources = forecaster.sources(candles, now_ms)
+    sources = forecaster.sources(candles.newest, now_ms)
     missing = Problem("there is no model yet", "allora-node train makes one.")
     outcome = forecaster.outcome(candles, sources) or missing
     return TopicState(topic, sources, place.config.inference.stale_after, forecaster.champion, outcome)

@@ -30,6 +30,7 @@ from forecasting.training import Candidate, train, without_skill
 from node.config import Updater
 from node.durations import Duration, Interval
 from node.errors import NodeError, NotEnoughDataError
+from node.lifeline import tied_to_this_process
 from node.topics import Cell, Target
 
 FIELDS: Final = (
@@ -108,7 +109,7 @@ class Result:
 
 def run(plan: Plan, trials: Sequence[Trial], jobs: int) -> Iterator[Result]:
     """Results as they come, from `jobs` processes of one thread each; a trial that fails is a result too."""
-    with parallel_config(backend="loky", inner_max_num_threads=1):
+    with parallel_config(backend="loky", inner_max_num_threads=1, **tied_to_this_process()):
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(attempt)(plan, trial) for trial in trials)
 
 

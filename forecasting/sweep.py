@@ -27,6 +27,7 @@ from forecasting.prediction import open_session
 from forecasting.training import train
 from node.config import Updater
 from node.errors import NodeError, NotEnoughDataError
+from node.lifeline import tied_to_this_process
 
 VALIDATION_SHARE: Final = 0.2
 """Part of the candles before the date that trials are judged on."""
@@ -103,7 +104,7 @@ def search(plan: SweepPlan, jobs: int) -> Iterator[Tried]:
     space = {name: SPACE[name] for name in usual}
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=plan.seed))
     study.enqueue_trial(usual)
-    with parallel_config(backend="loky", inner_max_num_threads=1), Parallel(n_jobs=jobs) as workers:
+    with parallel_config(backend="loky", inner_max_num_threads=1, **tied_to_this_process()), Parallel(n_jobs=jobs) as workers:
         for begin in range(0, plan.trials, jobs):
             asked = [study.ask(space) for _ in range(min(jobs, plan.trials - begin))]
             found: list[Tried] = workers(delayed(attempt)(plan, trial.number, trial.params) for trial in asked)

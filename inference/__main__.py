@@ -4,4 +4,4 @@ from inference.server import serve
 from node.start import start
 
 if __name__ == "__main__":
-    start("inference", serve)
+    start("inference", serve, follows=False)

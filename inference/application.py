@@ -32,15 +32,15 @@ def create_app(
     models: ModelStore,
     clock: Clock,
     metrics: InferenceMetrics,
-    alive: Callable[[], bool] = lambda: True,
+    ended: Callable[[], str] = lambda: "",
     hung_for_ms: Callable[[], int | None] = lambda: None,
     data: Callable[[], MarketData | None] = lambda: None,
     scores: ScoreBoard | None = None,
     take: Callable[[TakenAnswer], None] = lambda _: None,
     accept: Callable[[int, int], None] = lambda _topic, _base_ms: None,
 ) -> Flask:
-    """The application over `board`. `alive` and `hung_for_ms` tell how its watcher is, `data` what it reads; `take` is told what
-    the worker was given, `accept` for which topic and base the chain accepted it."""
+    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the watcher
+    is and what it reads; `take` is told what the worker was given, `accept` for which topic and base the chain accepted it."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     scored = scores or ScoreBoard()
@@ -53,7 +53,7 @@ def create_app(
     app.register_blueprint(routes.answers(board, clock, take, accept))
     app.register_blueprint(paths.paths(board, clock))
     app.register_blueprint(routes.lists(board, ModelListing(models), clock))
-    app.register_blueprint(routes.health(checks, alive, metrics.registry))
+    app.register_blueprint(routes.health(checks, ended, metrics.registry))
     app.register_blueprint(list_scores(board, scored))
     app.register_blueprint(market_view(board, data))
     app.register_blueprint(openapi())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,7 +20,7 @@ from inference.number_text import decimal_text
 from inference.snapshot import Answer, Champion, Outlook, Problem, Source
 from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
-from node.durations import QUOTE_INTERVAL, SECOND_MS
+from node.durations import QUOTE_INTERVAL, SECOND_MS, Interval
 from node.errors import ForecastError, ModelStoreError, NoChampionError, NodeError
 from node.topics import Cell, Target, symbol_of
 
@@ -58,16 +59,16 @@ class Forecaster:
         manifest = self._version.manifest
         return Champion(manifest.version, manifest.score("skill"), manifest.created_ms)
 
-    def sources(self, candles: CandleStore, now_ms: int) -> tuple[Source, ...]:
-        """The candles this cell's answers rest on, with the newest of each at `now_ms`: the model's bars, those of another token
-        that it reads beside them, and minutes for the prices of intervals that have begun."""
+    def sources(self, newest: Callable[[str, Interval, int], int | None], now_ms: int) -> tuple[Source, ...]:
+        """The candles this cell's answers rest on, with the newest of each at `now_ms`, which `newest` tells as the store does: the
+        model's bars, those of another token that it reads beside them, and minutes for the prices of intervals that have begun."""
         leader = self._version.manifest.signature.get("leader") if self._version else None
         wanted = {(self.cell.symbol, self.cell.interval): None}
         if leader is not None:
             wanted[symbol_of(leader), self.cell.interval] = None
         wanted[self.cell.symbol, QUOTE_INTERVAL] = None
         return tuple(
-            Source(symbol, interval, candles.newest(symbol, interval, interval.last_closed(now_ms))) for symbol, interval in wanted
+            Source(symbol, interval, newest(symbol, interval, interval.last_closed(now_ms))) for symbol, interval in wanted
         )
 
     def follow_champion(self, now_ms: int) -> None:

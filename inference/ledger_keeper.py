@@ -67,6 +67,11 @@ class LedgerKeeper:
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
+    @property
+    def alive(self) -> bool:
+        """False once the thread has ended, which only stopping does."""
+        return self._thread.ident is None or self._thread.is_alive()
+
     def note(self, states: Iterable[TopicState]) -> None:
         """These answers are about to be served: keep those that may be. Costs next to nothing and never fails."""
         now_ms = self._clock.now_ms()

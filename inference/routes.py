@@ -14,7 +14,7 @@ from inference.shapes import TopicShown
 from inference.snapshot import Answer, Board, TopicState
 from node.clock import Clock
 from node.durations import SECOND_MS
-from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, report
+from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, live_report, report
 from node.timestamps import utc_text
 from node.topics import ACCEPTED_HEADER, WORKER_AGENT
 from node.truth import base_time
@@ -99,13 +99,14 @@ def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicSho
     }
 
 
-def health(checks: Callable[[], Sequence[Check]], alive: Callable[[], bool], registry: CollectorRegistry) -> Blueprint:
+def health(checks: Callable[[], Sequence[Check]], ended: Callable[[], str], registry: CollectorRegistry) -> Blueprint:
     """Liveness, readiness by named checks, and metrics. None of it asks anything outside the process."""
     routes = Blueprint("health", __name__)
 
     @routes.get(LIVE_PATH)
     def live() -> tuple[Response, int]:
-        return (jsonify(status="live"), 200) if alive() else (jsonify(status="the watcher has ended"), 503)
+        status, body = live_report(ended())
+        return jsonify(body), status
 
     @routes.get(READY_PATH)
     def ready() -> tuple[Response, int]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from inference.http_worker import HttpWorker
+from inference.http_worker import HttpWorker, most_connections
 from node.config import ConfigFile
 from node.database_url import check_driver
+from node.lifeline import follow_named
 from node.listening import listening_address
 from node.settings import Settings
 
@@ -30,11 +34,28 @@ class NodeLogger(Logger):  # type: ignore[misc]
         self.error_log.setLevel(logging.WARNING)
 
 
+class Parent(Arbiter):  # type: ignore[misc]
+    """gunicorn's parent process, for which a terminal that is gone means the end and not a reload."""
+
+    def init_signals(self) -> None:
+        self._hangs_on = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        super().init_signals()
+
+    def handle_hup(self) -> None:
+        """End, unless whoever started the process had it ignore the signal, as nohup does."""
+        if not self._hangs_on:
+            self.handle_term()
+
+
 class Service(Protocol):
     """What a worker process serves, and what must end with it."""
 
     def start(self) -> Any:
         """Begin; the WSGI application."""
+        ...
+
+    def ended(self) -> str:
+        """Names of the loops that have ended though they should run, empty if none has."""
         ...
 
     def stop(self) -> None:
@@ -58,6 +79,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "worker_class": HttpWorker,
             "threads": THREADS,
+            "worker_connections": most_connections(),
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 30,
@@ -65,6 +87,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             "logger_class": NodeLogger,
             "proc_name": "inference",
             "control_socket_disable": True,
+            # What a proxy says of its own caller changes nothing here, so nobody is believed, and nothing can contradict itself.
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
             "worker_exit": lambda _arbiter, _worker: self._stop(),
         }
         for name, value in settings.items():
@@ -73,6 +99,14 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         self._service = self._make()
         return self._service.start()
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        Parent(self).run()
+
+    def ended(self) -> str:
+        """Names of the service's loops that have ended though they should run."""
+        return self._service.ended() if self._service is not None else ""
 
     def _stop(self) -> None:
         if self._service is not None:
@@ -92,6 +126,8 @@ def serve(settings: Settings, config: ConfigFile) -> None:
         # Imported in the worker process: the parent stays small, and no library has started a thread before the fork.
         from inference.service import InferenceService  # noqa: PLC0415
 
+        # Followed from here, for no thread may be there before the fork; it is the parent that ends, and this process with it.
+        follow_named(lambda: os.kill(os.getppid(), signal.SIGTERM))
         config.resume()
         return InferenceService(settings, config)
 

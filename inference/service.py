@@ -65,13 +65,18 @@ class InferenceService:
             models=self._models,
             clock=self._clock,
             metrics=self._metrics,
-            alive=lambda: self._watcher.alive,
+            ended=self.ended,
             hung_for_ms=self._watcher.hung_for_ms,
             data=lambda: self._watcher.data,
             scores=self._scores,
             take=self._keeper.take,
             accept=self._keeper.accept,
         )
+
+    def ended(self) -> str:
+        """Names of the loops that have ended though they should run, empty if none has."""
+        loops = {"watcher": self._watcher.alive, "ledger": self._keeper.alive}
+        return ", ".join(name for name, alive in loops.items() if not alive)
 
     def stop(self) -> None:
         """Stop the watcher, then what keeps its answers, and give the database back."""

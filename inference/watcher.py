@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -71,6 +72,7 @@ class Watcher:
         self._data: MarketData | None = None
         self._topics: tuple[Topic, ...] = ()
         self._forecasters: dict[Cell, Forecaster] = {}
+        self._numbers: dict[Cell, list[int]] = {}
         self._looked_ms = clock.monotonic_ms()
         self._complained = Pause(clock)
         self._stop = threading.Event()
@@ -135,11 +137,13 @@ class Watcher:
     def _states(self, data: MarketData) -> list[TopicState]:
         now = self._clock.now_ms()
         heartbeat = data.heartbeats.last(UPDATER)
+        newest = cache(data.candles.newest)  # many topics read the same candles
         sources = {}
-        for cell, forecaster in self._forecasters.items():
-            with self._about(cell):
-                forecaster.follow_champion(now)
-                sources[cell] = forecaster.sources(data.candles, now)
+        with data.candles.one_connection():
+            for cell, forecaster in self._forecasters.items():
+                with self._about(cell):
+                    forecaster.follow_champion(now)
+                    sources[cell] = forecaster.sources(newest, now)
         return [self._state(topic, data, sources[topic.cell], heartbeat, now) for topic in self._topics]
 
     def _state(
@@ -152,13 +156,14 @@ class Watcher:
 
     def _about(self, cell: Cell) -> AbstractContextManager[None]:
         """Lines of the log said meanwhile name the topics that the model answers."""
-        return bound_contextvars(topics=[topic.id for topic in self._topics if topic.cell == cell])
+        return bound_contextvars(topics=self._numbers[cell])
 
     def _configure(self) -> None:
         """Follow the topics of the present config; models that are still wanted stay loaded."""
         self._topics = self._config.current.topics(self._inference_url)
         wanted = {topic.cell: None for topic in self._topics}
         self._forecasters = {cell: self._forecasters.get(cell) or Forecaster(cell, self._models) for cell in wanted}
+        self._numbers = {cell: [topic.id for topic in self._topics if topic.cell == cell] for cell in wanted}
         self._announce()
 
     def _announce(self) -> None:

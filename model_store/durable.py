@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from node.errors import ModelStoreError
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS: Final = 0.05
+SAY_AFTER_SECONDS: Final = 10.0
+"""Whoever holds the lock for so long is named: writers hold it for less than a second."""
+REMIND_SECONDS: Final = 60.0
 
 
 def sync_folder(folder: Path) -> None:
@@ -59,6 +71,9 @@ def read_file(path: Path, largest: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise ModelStoreError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ModelStoreError(f"{path} is no plain file")
     with os.fdopen(handle, "rb") as file:
         try:
             content = file.read(largest + 1)
@@ -71,8 +86,33 @@ def read_file(path: Path, largest: int) -> bytes:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`. The system releases it when the holder dies, so no lock outlives its process."""
+    """Hold the lock file `path`. The system releases it when the holder dies, so no lock outlives its process.
+
+    A holder that is suspended keeps it; who waits for it says so and waits on, for what there is to write is not there twice.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(descriptor, path)
+        with suppress(OSError):  # a disk that is full
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    begun, say_at = time.monotonic(), SAY_AFTER_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = time.monotonic() - begun
+            if waited >= say_at:
+                say_at = waited + REMIND_SECONDS
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
+                log.warning("another process holds the lock of the models", file=str(path), holder=holder, seconds=round(waited))
+            time.sleep(LOOK_SECONDS)
+        else:
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,20 @@ def read_pointer(folder: Path) -> Pointer | None:
     except (ModelStoreError, ValidationError):
         hint = "allora-node models promote writes it anew."
         raise CorruptVersionError(f"{folder / POINTER} cannot be read", hint=hint) from None
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether there is a pointer that says nothing. One that merely cannot be read just now is not damaged."""
+    path = folder / POINTER
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > LARGEST_POINTER:
+            return True
+        Pointer.model_validate_json(path.read_bytes())
+    except OSError:
+        return False
+    except ValidationError:
+        return True
+    return False
 
 
 def write_pointer(folder: Path, pointer: Pointer) -> None:

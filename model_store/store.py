@@ -18,9 +18,9 @@ import onnxruntime as ort
 import structlog
 
 from model_store.durable import exclusive, rename_folder, sync_folder, write_folder
-from model_store.layout import INCOMING, LOCK, REMOVED, cell_folder, cells_in, new_version, version_folder, version_names
+from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, cell_folder, cells_in, new_version, version_folder, version_names
 from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, CellName, Draft, Manifest
-from model_store.pointer import Entry, Pointer, has_pointer, read_pointer, write_pointer
+from model_store.pointer import LONGEST_MEMORY, Entry, Pointer, has_pointer, is_damaged, read_pointer, write_pointer
 from model_store.verification import digest, manifest_digest, read_manifest, verify
 from node.clock import Clock
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
 """How often a reader starts again when the champion changes under its eyes."""
+
+
+Mark = tuple[int, int, int]
+"""A file's number on its disk, its size and when it was last written: another file, or other content, has another mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class ModelStore:
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
         self._clock = clock
+        self._pointers: dict[Cell, str] = {}
+        self._pointed: dict[Cell, tuple[Mark, str | None]] = {}
 
     # Reading
 
@@ -83,12 +89,30 @@ class ModelStore:
         return read_pointer(cell_folder(self.root, cell))
 
     def champion_version(self, cell: Cell) -> str | None:
-        """Name of the champion by the pointer alone, which costs next to nothing; None if there is no readable pointer."""
+        """Name of the champion by the pointer alone, which costs next to nothing; None if there is no readable pointer.
+
+        Whether that version verifies is another question: `champion` answers it.
+        """
+        if cell not in self._pointers:
+            self._pointers[cell] = str(cell_folder(self.root, cell) / POINTER)
+        mark = _mark(self._pointers[cell])
+        known = self._pointed.get(cell)
+        if mark is not None and known is not None and known[0] == mark:
+            return known[1]
         try:
             pointer = self.pointer(cell)
         except CorruptVersionError:
-            return None
-        return pointer.champion.version if pointer else None
+            pointer = None
+        version = pointer.champion.version if pointer else None
+        if mark is not None:
+            self._pointed[cell] = mark, version
+        return version
+
+    def marks(self, cell: Cell) -> tuple[Mark | None, ...]:
+        """What differs once the pointer or a file of the version it names was written again; damage of the disk leaves no mark."""
+        folder, version = cell_folder(self.root, cell), self.champion_version(cell)
+        files = [folder / version / name for name in (GRAPH, WEIGHTS, MANIFEST)] if version else []
+        return tuple(_mark(path) for path in (folder / POINTER, *files))
 
     def load(self, cell: Cell, version: str, manifest_sha256: str | None = None) -> Version:
         """A verified version; CorruptVersionError if anything about it is not as its manifest says."""
@@ -146,6 +170,28 @@ class ModelStore:
             write_pointer(folder, new)
         log.debug("champion changed", model=str(cell), version=version, reason=reason)
 
+    def repair(self, cell: Cell) -> str | None:
+        """Write a champion pointer that says nothing anew, naming what is served in its place; None if there is nothing to mend.
+
+        The order of former champions is lost with the pointer; those that the gate let pass stand in for it, newest first.
+        """
+        folder = cell_folder(self.root, cell)
+        if not is_damaged(folder):
+            return None
+        with self._exclusive():
+            served = self._first_that_verifies(cell, None) if is_damaged(folder) else None
+            if served is None:
+                return None
+            passed = list(self._in_order_of_trust(cell, None))
+            champion = next(entry for entry in passed if entry.version == served.name)
+            former = tuple(entry for entry in passed if entry != champion)[:LONGEST_MEMORY]
+            reason = "the champion pointer was damaged: the newest version that verifies and the gate let pass"
+            if (folder / POINTER).is_dir() and not (folder / POINTER).is_symlink():
+                shutil.rmtree(folder / POINTER)
+            write_pointer(folder, Pointer(champion=champion, reason=reason, promoted_ms=self._clock.now_ms(), former=former))
+        log.warning("champion pointer was damaged and is written anew", model=str(cell), version=champion.version)
+        return champion.version
+
     def rollback(self, cell: Cell, *, to: str | None = None, reason: str | None = None) -> Manifest:
         """Make the last former champion that verifies champion again, or the one named `to`; ModelStoreError if there is none."""
         with self._exclusive():
@@ -161,16 +207,20 @@ class ModelStore:
         return manifest
 
     def prune(self, cell: Cell, keep: int) -> list[str]:
-        """Delete all but the newest `keep` versions, the champion, and the champion before it; the names of those deleted."""
+        """Delete all but the newest `keep` versions, the champion, the champion before it, and what is served where champion or
+        pointer is damaged; the names of those deleted."""
         folder = cell_folder(self.root, cell)
         with self._exclusive():
             self._clear_leftovers(folder)
-            pointer = self.pointer(cell)
+            pointer = self._pointer_or_none(cell)
             names = self.versions(cell)
             kept = set(names[: max(0, keep)])
             if pointer:
                 former = next((entry.version for entry in pointer.former if entry.version in names), None)
                 kept |= {pointer.champion.version, former or pointer.champion.version}
+            if len(names) > len(kept):
+                served = self._first_that_verifies(cell, pointer)
+                kept |= {served.name} if served is not None else set()
             removed = [name for name in names if name not in kept]
             for name in removed:
                 # Renamed first, so that a reader finds a version whole or not at all.
@@ -254,3 +304,11 @@ class ModelStore:
             for leftover in folder.glob(f"{prefix}*"):
                 shutil.rmtree(leftover)
         sync_folder(folder)
+
+
+def _mark(path: Path | str) -> Mark | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, Column, Engine, MetaData, String, Table, Text, create_engine, event, make_url, select
+from sqlalchemy import BigInteger, Column, Delete, Engine, MetaData, Select, String, Table, Text, create_engine, make_url, select
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from node.database_file import BUSY_SECONDS, DatabaseFile
 from node.database_url import DEFAULT, check_driver, database_url
 from node.errors import ConfigError
 from node.secrets import hide
 
-WAL_ATTEMPTS = 100
+PART: Final = 5_000
+"""Rows deleted in one transaction: hundredths of a second."""
+SHORTEST_REST_SECONDS: Final = 0.01
 
 metadata = MetaData()
+
+_files: WeakKeyDictionary[Engine, DatabaseFile] = WeakKeyDictionary()
 
 _heartbeats = Table(
     "heartbeats",
@@ -50,38 +55,51 @@ def open_database(url: str) -> Engine:
             raise ConfigError(
                 f"the folder of {parsed.database} cannot be made: {error.strerror}", hint="Check its rights."
             ) from None
-    engine = create_engine(parsed, connect_args={"timeout": 15})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: object) -> None:
-        # WAL: readers never wait for the writer. NORMAL survives a killed process; only a power cut can lose
-        # the last commits, and candles are fetched again.
-        connection.execute("PRAGMA busy_timeout=15000")
-        _switch_to_wal(connection)
-        connection.execute("PRAGMA synchronous=NORMAL")
-
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    if parsed.database and parsed.database != ":memory:":
+        file = DatabaseFile(Path(parsed.database))
+        file.follow(engine)
+        _files[engine] = file
     return engine
 
 
-def _switch_to_wal(connection: Any) -> None:
-    """The switch, made once in a file's life, is the one statement that does not wait for others who try the same."""
-    for _ in range(WAL_ATTEMPTS):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    connection.execute("PRAGMA journal_mode=WAL")
+def journal_bytes(engine: Engine) -> int:
+    """Size of the journal beside a SQLite file, 0 where there is none."""
+    file = _files.get(engine)
+    try:
+        return file.journal.stat().st_size if file is not None else 0
+    except OSError:
+        return 0
 
 
 def create_tables(engine: Engine, *tables: Table) -> None:
-    """Create what is missing; two processes may do so at the same moment."""
+    """Create what is missing, now and in any file that takes the place of this one; two processes may do so at the same moment."""
+    statements: list[CreateTable | CreateIndex] = []
+    for table in tables:
+        statements.append(CreateTable(table, if_not_exists=True))
+        statements.extend(CreateIndex(index, if_not_exists=True) for index in table.indexes)
     with engine.begin() as connection:
-        for table in tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+        for statement in statements:
+            connection.execute(statement)
+    if engine in _files:
+        _files[engine].statements.extend(str(statement.compile(dialect=engine.dialect)) for statement in statements)
+
+
+def delete_in_parts(engine: Engine, rows: Delete, key: Column[int], keys: Select[Any]) -> int:
+    """Delete those of `rows` whose `key` is among `keys`, from the lowest on, few in each transaction; how many there were.
+
+    After each part as long a rest follows as the part took, which is the others' turn to write.
+    """
+    deleted = 0
+    while True:
+        started = time.perf_counter()
+        with engine.begin() as connection:
+            part = list(connection.scalars(keys.order_by(key).limit(PART)))
+            if part:
+                deleted += connection.execute(rows.where(key.between(part[0], part[-1]))).rowcount
+        if len(part) < PART:
+            return deleted
+        time.sleep(max(SHORTEST_REST_SECONDS, time.perf_counter() - started))
 
 
 def upsert_statement(engine: Engine, table: Table, keys: list[str], columns: list[str]) -> Any:

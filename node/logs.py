@@ -4,7 +4,8 @@ The same thing has the same name in every line: `topic` (a number), `topics` (of
 `model` (token, target and horizon), `version`, `error` with its `hint`, and times in `seconds`.
 
 No line shows a secret: what has the type of one or stands under the name of one is masked, and every value that ever was one is
-taken out of the finished text (`node.secrets`).
+taken out of the finished text (`node.secrets`). And no line ends or holds up whoever says it: what cannot be put into words or
+written is lost, and how many lines were is said with the next one that can be.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import logging
 import sys
 import threading
 import time
-from typing import Final, Literal, TextIO
+from contextlib import suppress
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from node.config import Config
 from node.errors import NodeError
+from node.lines import LineWriter
 from node.secrets import hide, secret_names, without_secrets
 from node.settings import Settings
 
@@ -81,15 +84,48 @@ def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return dict(without_secrets(event, SECRET_NAMES))
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(logging.Handler):
     """The last word on every line, whoever said it: the text with its traceback, without any secret."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._writer = LineWriter(stream)
+        self._lost = 0
 
     def format(self, record: logging.LogRecord) -> str:
         return hide(super().format(record))
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's own name
-        """The library would show the arguments of what could not be written, as they are."""
-        sys.stderr.write(hide(f"a line of {record.name} could not be logged: {sys.exc_info()[1]!r}\n"))
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line; what is lost is counted, and said as soon as a line can be written again."""
+        try:
+            line = self.format(record)
+        except Exception as error:
+            # The arguments of what could not be put into words are not shown: they may hold anything.
+            line = f"a line of {record.name} could not be logged: {type(error).__name__}"
+        if self._lost and self._writer.write(self._said(f"{self._lost} lines of the log were lost: nobody took them")):
+            self._lost = 0
+        if not self._writer.write(line):
+            self._lost += 1
+
+    def _said(self, what: str) -> str:
+        return self.format(logging.LogRecord(__name__, logging.WARNING, __file__, 0, what, None, None))
+
+
+def _without_faults(bound_logger: type[Any]) -> type[Any]:
+    """The logger with the promise that saying something never fails, whatever is said."""
+
+    class Logger(bound_logger):  # type: ignore[misc]
+        def _proxy_to_logger(self, method_name: str, event: str | None = None, *arguments: Any, **fields: Any) -> Any:
+            try:
+                return super()._proxy_to_logger(method_name, event, *arguments, **fields)
+            except Exception as error:
+                with suppress(Exception):
+                    logging.getLogger(__name__).log(
+                        logging.ERROR, "a line could not be logged: %s (%s)", event, type(error).__name__
+                    )
+                return None
+
+    return Logger
 
 
 def configure_logs(process: str, level: str = "info", style: Literal["auto", "console", "json"] = "auto") -> None:
@@ -130,6 +166,6 @@ def configure_logs(process: str, level: str = "info", style: Literal["auto", "co
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*context, _Repeats(), *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        wrapper_class=_without_faults(structlog.make_filtering_bound_logger(root.level)),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )

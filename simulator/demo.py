@@ -29,6 +29,7 @@ from rich.table import Table
 
 from node.config import load_config
 from node.errors import ConfigError
+from node.lifeline import ENDS_WITH
 from node.proxies import keep_loopback_direct, without_proxy
 from node.settings import Settings, load_settings
 from node.start import exit_for, stop_on_signals
@@ -134,6 +135,7 @@ def _prepare(folder: Path, candles: Path | None, ports: DemoPorts) -> dict[str, 
         "CHAIN_HTTP_PORT": str(ports.simulators.chain_http),
         "CANDLES": str(candles.resolve()) if candles else "",
         "PYTHONUNBUFFERED": "1",
+        ENDS_WITH: str(os.getpid()),
     }
     return os.environ | environment("127.0.0.1", "127.0.0.1", mnemonic, ports.simulators) | own
 

@@ -14,8 +14,8 @@ from node.start import start, stop_on_signals
 from updater.service import Updater
 
 
-def run(settings: Settings, config: ConfigFile) -> None:
-    """Run the updater until SIGTERM."""
+def run(settings: Settings, config: ConfigFile) -> int:
+    """Run the updater until SIGTERM; the exit code."""
     stop = stop_on_signals()
     clock = SystemClock()
     sources = open_sources(settings, clock, config.current.updater.sources)
@@ -24,12 +24,14 @@ def run(settings: Settings, config: ConfigFile) -> None:
     except SQLAlchemyError as error:
         hint = "Is the disk full, or DATABASE_URL another file? A damaged one is moved aside: candles are fetched again."
         raise NodeError(f"the database cannot be used: {str(error).splitlines()[0]}", hint=hint) from None
-    status = StatusServer(settings.status_host, settings.updater_port, updater.checks, updater.metrics.registry)
+    status = StatusServer(settings.status_host, settings.updater_port, updater.checks, updater.metrics.registry, updater.ended)
     status.start()
-    updater.run(stop)
-    status.stop()
-    updater.close()
-    sources.close()
+    try:
+        return updater.run(stop)
+    finally:
+        status.stop()
+        updater.close()
+        sources.close()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""The updater as one process: three loops that share a store and never wait for each other.
+"""The updater as one process: loops that share a store and never wait for each other.
 
 * follow: just after each minute, fetch the newest candles
 * backfill: walk the history back, mend holes
 * train: let candidates challenge champions
+* tidy: forget what is too old
 
-Meanwhile the main thread publishes the heartbeat and reads config.json again when it was edited.
+Meanwhile the main thread publishes the heartbeat, reads config.json again when it was edited, and looks whether the loops run.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import structlog
 
@@ -20,10 +22,12 @@ from market.sources import Sources
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import ConfigFile
-from node.database import Heartbeats, open_database
+from node.database import Heartbeats, journal_bytes, open_database
+from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import MINUTE_MS
 from node.errors import ModelStoreError
 from node.health import Check
+from node.loops import Loop, ended
 from node.metrics import DiskCollector
 from node.settings import Settings
 from node.topics import Topic, symbol_of
@@ -61,12 +65,12 @@ class Updater:
         reviewer = Reviewer(ledger, self._candles, self._models)
         self._tidier = Tidier(ledger, self._candles, clock)
         self._trainer = Trainer(settings, self._models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
-        self._threads: list[threading.Thread] = []
+        self._loops: list[Loop] = []
         self._configure()
 
     def checks(self) -> list[Check]:
         """Alive loops, room on the disk, fresh candles, a champion for every topic."""
-        loops = [Check(f"loop {thread.name}", thread.is_alive(), hint="Restart the updater.") for thread in self._threads]
+        loops = [Check(f"loop {loop.name}", loop.alive, hint="" if loop.alive else "Restart the updater.") for loop in self._loops]
         topics = self._config.current.topics(self._settings.inference_url)
         lack = lack_of_room(self._settings.folders)
         room = Check("disk", lack is None, lack or "", hint="Free some, or let `allora-node models prune` do so." if lack else "")
@@ -86,42 +90,54 @@ class Updater:
         detail = "" if fresh else f"the next {topic.cell.interval} candle is {overdue // MINUTE_MS} minutes overdue"
         return Check(f"topic {topic.id}", fresh, detail, "" if fresh else "Is the exchange reachable? The log says more.")
 
-    def run(self, stop: threading.Event) -> None:
-        """Run all loops until `stop` is set."""
+    def ended(self) -> str:
+        """Names of the loops that have ended though they should run, empty if none has."""
+        return ended(self._loops)
+
+    def run(self, stop: threading.Event) -> int:
+        """Run all loops until `stop` is set; the exit code, which is 1 if a loop has ended by itself."""
         log.info("updater started", topics=[entry.topic_id for entry in self._config.current.worker])
-        self._threads = [
-            self._loop("follow", lambda: self._keeper.follow(stop), stop),
-            self._loop("backfill", lambda: self._keeper.backfill(stop), stop),
-            self._loop("train", lambda: self._trainer.run(stop), stop),
-        ]
-        for thread in self._threads:
-            thread.start()
-        while not self._clock.wait(BEAT_SECONDS, stop):
-            self._reload()
-            self._tidier.tidy_safely()
-            self._board.beat_safely("running")
-        for thread in self._threads:
-            thread.join(timeout=3)
+        bodies = {
+            "follow": self._keeper.follow,
+            "backfill": self._keeper.backfill,
+            "train": self._trainer.run,
+            "tidy": self._tidier.run,
+        }
+        self._loops = [Loop(name, partial(body, stop), self._clock, stop) for name, body in bodies.items()]
+        for loop in self._loops:
+            loop.start()
+        while not self._clock.wait(BEAT_SECONDS, stop) and not self.ended():
+            self._look_after_safely()
+        failed = self.ended()
+        if failed:
+            log.error("a loop has ended, so the updater ends to be started again", loop=failed)
+        stop.set()
+        for loop in self._loops:
+            loop.join(3)
         self._board.beat_safely("stopped")
         log.info("updater stopped")
+        return 1 if failed else 0
 
     def close(self) -> None:
         """Give the database back, once nobody asks for health or metrics any more."""
         self._engine.dispose()
 
-    def _loop(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:
-        def run_again_after_a_fault() -> None:
-            while not stop.is_set():
-                try:
-                    body()
-                except Exception as error:
-                    log.exception("loop failed, starting it again", loop=name, error=error)
-                    self._clock.wait(5.0, stop)
+    def _look_after_safely(self) -> None:
+        """The main thread's own round: whatever fails in it is tried again with the next."""
+        try:
+            self._config.follow(self._configure)
+            self._board.beat_safely("running")
+            self._look_at_journal()
+        except Exception as error:
+            log.exception("loop failed, starting it again", loop="main", error=error)
 
-        return threading.Thread(target=run_again_after_a_fault, name=name, daemon=True)
-
-    def _reload(self) -> None:
-        self._config.follow(self._configure)
+    def _look_at_journal(self) -> None:
+        """Say that somebody keeps the database's journal from being emptied: it grows until the disk is full."""
+        size = journal_bytes(self._engine)
+        if size > 2 * MOST_JOURNAL_BYTES:
+            hint = "A program has been reading it for long, such as a shell or a backup: end it."
+            megabytes = size // MOST_JOURNAL_BYTES * MOST_JOURNAL_BYTES // 1024**2
+            log.warning("the journal of the database cannot be emptied", megabytes=megabytes, hint=hint)
 
     def _configure(self) -> None:
         config = self._config.current

@@ -6,6 +6,7 @@ makes nothing old. And no more than a part is forgotten at once.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import structlog
@@ -22,6 +23,7 @@ from node.topics import Topic
 log = structlog.get_logger(__name__)
 
 TIDY_MS = HOUR_MS
+LOOK_SECONDS = 2.0
 
 
 class Tidier:
@@ -39,6 +41,11 @@ class Tidier:
         """From now on keep what `section` says, and never less than these topics' scores are made from."""
         self._section = section
         self._scores_ms = max(kept_ms(topic.cell) for topic in topics)
+
+    def run(self, stop: threading.Event) -> None:
+        """Look once in a while whether it is time, until stopped."""
+        while not self._clock.wait(LOOK_SECONDS, stop):
+            self.tidy_safely()
 
     def tidy_safely(self) -> None:
         """Forget what is older, now and then; a database that is busy is left for later."""

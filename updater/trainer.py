@@ -6,7 +6,6 @@ What is due is read from the model store alone, so a restarted updater goes on w
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +21,12 @@ from model_store.store import ModelStore
 from node.clock import Clock, Pause
 from node.config import Updater as UpdaterSection
 from node.durations import MINUTE_MS
-from node.errors import CorruptVersionError, ForecastError, ModelStoreError, TrainingError
+from node.errors import CorruptVersionError, ForecastError, ModelStoreError, NotEnoughDataError, TrainingError
+from node.lifeline import tied_to_this_process
 from node.settings import Settings
 from node.topics import Cell, Topic
+from updater.champions import Champions
 from updater.contest import Contest, Failed, Trained, hold
-from updater.lifeline import end_with
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 from updater.review import Finding
@@ -36,7 +36,9 @@ log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 1.0
 RETRY_MS = 10 * MINUTE_MS
-"""A topic whose training failed is left alone for this long."""
+"""A topic whose training failed, or left it without a champion, is left alone for this long: twice as long each time after that."""
+
+MOST_DOUBLINGS = 5
 
 REVIEW_MS = 5 * MINUTE_MS
 """How often it is looked at how the champions' answers turned out."""
@@ -50,6 +52,19 @@ class Due:
 
     topic: Topic
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """When a topic's training last failed, and how often it has in a row."""
+
+    at_ms: int
+    times: int = 1
+
+    @property
+    def rest_ms(self) -> int:
+        """How long the topic is left alone."""
+        return RETRY_MS << min(self.times - 1, MOST_DOUBLINGS)
 
 
 class Trainer:
@@ -74,7 +89,8 @@ class Trainer:
         self._review = review
         self._reviewed = Pause(clock)
         self._complaints: dict[Cell, str] = {}
-        self._failed: dict[Cell, Pause] = {}
+        self._failed: dict[Cell, Failure] = {}
+        self._champions = Champions(store, clock)
         self._section = UpdaterSection()
         self._topics: tuple[Topic, ...] = ()
 
@@ -82,7 +98,8 @@ class Trainer:
         """Train these topics from now on."""
         self._section, self._topics = section, topics
         for topic in topics:
-            if self._has_champion(topic.cell):
+            # By the pointer alone: whether it verifies is found out where a training would be begun.
+            if self._store.champion_version(topic.cell) is not None:
                 self._board.update(topic.cell, trained=True, state=State.READY)
 
     def run(self, stop: threading.Event) -> None:
@@ -126,7 +143,7 @@ class Trainer:
         for topic in self._topics:
             if not self._is_filled(topic) or self._is_resting(topic.cell):
                 continue
-            if not self._has_champion(topic.cell):
+            if not self._champions.has(topic.cell):
                 missing.setdefault(topic.cell, Due(topic, "no champion"))
             elif topic.cell in self._complaints:
                 aged.setdefault(topic.cell, Due(topic, self._complaints[topic.cell]))
@@ -182,23 +199,31 @@ class Trainer:
         self._store.prune(cell, self._section.keep_versions)
         self._metrics.training_seconds.observe(result.seconds)
         self._metrics.trainings.labels(topic.id, "promoted" if gate.promoted else "refused").inc()
-        self._board.update(cell, trained=self._has_champion(cell), state=State.READY, detail=gate.reason)
+        trained = self._champions.has(cell)
+        if trained:
+            self._failed.pop(cell, None)
+        else:
+            self._rest(cell)
+        self._board.update(cell, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
         log.info("trained", topic=topic.id, model=str(cell), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
 
     def _fail(self, result: Failed) -> None:
         cell = result.topic.cell
-        self._failed.setdefault(cell, Pause(self._clock)).begin(RETRY_MS)
+        self._rest(cell, anew=isinstance(result.error, NotEnoughDataError))
         self._metrics.trainings.labels(result.topic.id, "failed").inc()
-        trained = self._has_champion(cell)
+        trained = self._champions.has(cell)
         state = State.READY if trained else State.FAILED
         self._board.update(cell, trained=trained, state=state, detail=str(result.error))
         log.warning("training failed", topic=result.topic.id, model=str(cell), error=result.error)
 
-    def _has_champion(self, cell: Cell) -> bool:
-        return self._store.champion_version(cell) is not None
+    def _rest(self, cell: Cell, *, anew: bool = False) -> None:
+        """Leave a topic alone for a while; the same while each time where it costs nothing to find out that it is too early."""
+        before = self._failed.get(cell)
+        self._failed[cell] = Failure(self._clock.monotonic_ms(), before.times + 1 if before and not anew else 1)
 
     def _is_resting(self, cell: Cell) -> bool:
-        return cell in self._failed and self._failed[cell].lasts
+        failure = self._failed.get(cell)
+        return failure is not None and self._clock.monotonic_ms() - failure.at_ms < failure.rest_ms
 
     def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
         """Refused candidates count too: a topic is retrained once per period, not until something passes.
@@ -235,8 +260,7 @@ def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iter
 def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
     """Results of the contests whose process lived. joblib runs a single job in this very process, so never fewer than two."""
     try:
-        lifeline = {"initializer": end_with, "initargs": (os.getpid(),)}
-        yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered", **lifeline)(
+        yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered", **tied_to_this_process())(
             delayed(hold)(c) for c in contests
         )
     except RuntimeError as error:

@@ -13,6 +13,7 @@ from typing import Final
 from node.clock import SystemClock
 from node.config import ConfigFile
 from node.errors import ConfigError
+from node.lifeline import follow_named
 from node.settings import load_settings
 from node.start import exit_for
 from simulator.chain.faults import Faults
@@ -92,6 +93,7 @@ async def _serve(chain: SimulatedChain, follow_config: Callable[[], None]) -> No
 def main() -> int:
     """Serve until SIGTERM or Ctrl-C; exit code 2 if the arguments cannot be served."""
     arguments = _parser().parse_args()
+    follow_named()
     try:
         config = None if arguments.topics else ConfigFile(load_settings().config_file)
         topics = _topics(arguments, config)

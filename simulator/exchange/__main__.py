@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from node.clock import SystemClock
+from node.lifeline import follow_named
 from simulator.exchange.app import SimulatedExchange
 from simulator.exchange.candles import Market
 from simulator.exchange.failures import NAMES, Failures
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--candles", type=Path, metavar="DIR", help="replay the Parquet files there instead")
     parser.add_argument("--fail", action="append", default=[], choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     arguments = parser.parse_args()
+    follow_named()
     clock = SystemClock()
     try:
         market: Market = (

@@ -79,7 +79,7 @@ class Node:
             models=self.models,
             clock=self.clock,
             metrics=self.metrics,
-            alive=lambda: self.watcher.alive,
+            ended=lambda: "" if self.watcher.alive else "watcher",
             hung_for_ms=self.watcher.hung_for_ms,
             data=lambda: self.watcher.data,
             scores=self.scores,

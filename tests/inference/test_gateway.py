@@ -121,3 +121,27 @@ def test_connections_beyond_the_most_are_refused_and_room_is_made_again(
     leave.set()
     first.join(10)
     wait_until(running.takes_on)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: node\r\n\r\n"])
+def test_callers_who_wait_for_nothing_make_room_for_one_who_asks(
+    running: Running, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(gateway, "MOST_CONNECTIONS", 5)
+    httpserver.expect_request("/").respond_with_data("here")
+    silent = []
+    try:
+        for _ in range(20):
+            silent.append(socket.create_connection(("127.0.0.1", running.port), timeout=10))
+            silent[-1].sendall(said)
+            assert not said or silent[-1].recv(4096)
+        assert requests.get(running.url, timeout=5).text == "here"
+    finally:
+        for caller in silent:
+            caller.close()
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(256, 112), (1024, 496), (20_000, 500), (40, 4)])
+def test_callers_are_never_more_than_descriptors_allow(descriptors: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert gateway.most_connections() == most

@@ -40,10 +40,10 @@ def wait_until_gone(process: int) -> None:
 class Server:
     """The process, and what it is asked."""
 
-    def __init__(self, node: Node, **environment: str) -> None:
+    def __init__(self, node: Node, *prefix: str, **environment: str) -> None:
         self.port = free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "inference"],
+            [*prefix, sys.executable, "-m", "inference"],
             cwd=ROOT,
             env=os.environ | node.environment(self.port) | environment,
             stderr=subprocess.PIPE,
@@ -109,8 +109,9 @@ def make_node(folder: Path) -> Iterator[Node]:
     node.engine.dispose()
 
 
-def serve(node: Node) -> Iterator[Server]:
-    server = Server(node)
+def serve(node: Node, *prefix: str) -> Iterator[Server]:
+    """Inference over `node`, started by the command `prefix` if there is one."""
+    server = Server(node, *prefix)
     try:
         server.wait_until_served()
         yield server

@@ -32,7 +32,7 @@ EPOCH_BLOCKS: Final = 3 * 720
 """A window of each topic every three hours."""
 ATTENTIVE_MS: Final = 10 * MINUTE_MS
 INSPECTION: Final = "inspection"
-TURNS: Final = ("follow", "backfill", "train", "updater", "inference", "watcher", "ledger", "worker", INSPECTION)
+TURNS: Final = ("follow", "backfill", "train", "updater", "inference", "watcher", "ledger", "worker", "tidy", INSPECTION)
 AFTER_MS: Final = {name: (place + 2) * SECOND_MS // 2 for place, name in enumerate(TURNS)}
 """How long after a full minute each has its turn: the exchange needs a second, and answers need the candles."""
 

@@ -23,6 +23,7 @@ from flask import Flask
 import inference.ledger_keeper
 import inference.watcher
 import market.bounded_http
+import node.loops
 import updater.contest
 import updater.service
 import updater.trainer
@@ -133,7 +134,7 @@ def in_simulation(scheduler: Scheduler, exchange: InProcessExchange) -> Iterator
     """While inside, the node's modules start simulated threads, reach the simulated exchange, and train in their own thread."""
     shim = SimpleNamespace(Thread=scheduler.thread_type, Event=threading.Event, Lock=threading.Lock)
     with ExitStack() as stack:
-        for module in (updater.service, inference.watcher, inference.ledger_keeper):
+        for module in (node.loops, inference.watcher, inference.ledger_keeper):
             stack.enter_context(mock.patch.object(module, "threading", shim))
         stack.enter_context(mock.patch.object(market.bounded_http, "HTTPAdapter", adapter_to(exchange)))
         stack.enter_context(mock.patch.object(updater.trainer, "_hold_all", lambda contests, *_: map(hold, contests)))

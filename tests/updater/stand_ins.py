@@ -79,7 +79,7 @@ class MemoryExchange:
         return self._whole[symbol, interval]
 
 
-def train_for_long(contest: str) -> None:
-    """In place of `hold`: a training that ends with its process and not before."""
-    print(f"training {contest}", flush=True)
+def train_for_long(*told: object) -> None:
+    """In place of what trains: a training that ends with its process and not before."""
+    print(f"training {told[-1]}", flush=True)
     time.sleep(90)

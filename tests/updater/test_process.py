@@ -15,20 +15,28 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 import updater.__main__
 from market.candle_store import CandleStore
+from market.sources import Sources
 from model_store.store import ModelStore
-from node.clock import SystemClock
+from node.clock import ManualClock, SystemClock
 from node.config import ConfigFile, load_config
 from node.database import Heartbeats, open_database
+from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import Interval
 from node.errors import ConfigError, NodeError
 from node.health import StatusServer
 from node.settings import Settings
+from tests.updater.stand_ins import MemoryExchange
+from updater.candle_keeper import CandleKeeper
+from updater.progress import UNCHANGED_MS, ProgressBoard
+from updater.service import Updater
 
 ROOT = Path(__file__).parents[2]
 
@@ -176,6 +184,81 @@ def test_a_file_that_is_no_database_is_said_plainly(settings: Settings, tmp_path
         updater.__main__.run(settings, ConfigFile(tmp_path / "config.json"))
     assert "\n" not in caught.value.message
     assert "moved aside" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_updater_with_a_loop_that_has_ended_ends_so_that_it_is_started_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise GeneratorExit
+
+    monkeypatch.setattr(CandleKeeper, "backfill", die)
+    with capture_logs() as logs:
+        assert updater.__main__.run(settings, ConfigFile(tmp_path / "config.json")) == 1
+    said = [entry for entry in logs if entry["event"] == "a loop has ended, so the updater ends to be started again"]
+    assert [entry["loop"] for entry in said] == ["backfill"]
+
+
+def test_a_journal_that_somebody_keeps_from_being_emptied_is_said(settings: Settings, tmp_path: Path) -> None:
+    held = MemoryExchange(SystemClock(), 0)
+    service = Updater(settings, ConfigFile(tmp_path / "config.json"), Sources([held], SystemClock()), SystemClock())
+    with capture_logs() as logs:
+        service._look_after_safely()
+        with (tmp_path / "node.db-wal").open("r+b") as journal:
+            journal.truncate(2 * MOST_JOURNAL_BYTES + 1)
+        service._look_after_safely()
+    service.close()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == [
+        "the journal of the database cannot be emptied"
+    ]
+
+
+def test_the_same_is_said_seldom_in_the_heartbeat_and_news_at_once(tmp_path: Path) -> None:
+    clock, written = ManualClock(), []
+    heartbeats = SimpleNamespace(beat=lambda _, at_ms, body: written.append((at_ms, body["state"])))
+    board = ProgressBoard(heartbeats, clock)  # type: ignore[arg-type]
+    begun = clock.now_ms()
+    for state in ("running",) * 6 + ("stopped",):
+        board.beat(state)
+        clock.advance(2)
+    assert written == [(begun, "running"), (begun + UNCHANGED_MS, "running"), (begun + 12_000, "stopped")]
+
+
+def test_a_reader_of_the_log_that_goes_away_ends_no_loop(settings: Settings, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    environment = {
+        "CONFIG_FILE": str(tmp_path / "config.json"),
+        "DATABASE_URL": settings.database_url,
+        "MODEL_STORE": str(settings.model_store),
+        "EXCHANGE_URLS": "http://127.0.0.1:9",
+        "UPDATER_PORT": str(settings.updater_port),
+    }
+    with subprocess.Popen([sys.executable, "-m", "updater"], cwd=ROOT, env=os.environ | environment, stderr=writing) as process:
+        os.close(reading)
+        os.close(writing)
+        try:
+            wait_for_status(settings.updater_port, 503)
+            # What cannot be had is said again and again, by every loop.
+            while 'market_errors_total{code="exchange_unreachable"} 4' not in read(settings.updater_port, "/metrics"):
+                assert process.poll() is None
+                time.sleep(0.1)
+            checks = json.loads(read(settings.updater_port, "/health/ready"))["checks"]
+            assert {check["name"] for check in checks if check["ok"]} >= {"loop follow", "loop backfill", "loop train", "loop tidy"}
+            assert json.loads(read(settings.updater_port, "/health/live")) == {"status": "live"}
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0
+
+
+def read(port: int, path: str) -> str:
+    """What a status port says, whatever the status."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return str(error.read().decode())
 
 
 def _last_day(store: CandleStore) -> tuple[int, int]:

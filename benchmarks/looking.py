@@ -1,0 +1,75 @@
+"""How long inference looks at candles, champions and config when nothing has changed, with as many topics as config.json takes.
+
+A look is due every half second. The yardstick is asking SQLite itself for the newest candle of every series that the topics read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from node.durations import Duration
+from node.logs import configure_logs
+from node.topics import Cell, Target
+from tests.inference.conftest import Node
+
+TOPICS = 200
+TOKENS = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "KLMNOPQRST"]
+HORIZONS = ("10m", "24h")
+GOAL_SECONDS = 0.25
+ROUNDS = 15
+NEWEST = "SELECT max(open_time) FROM candles WHERE symbol = ? AND interval = ? AND open_time <= ? AND low > 0"
+
+
+def seconds(action: Callable[[], object]) -> list[float]:
+    taken = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def main() -> None:
+    """Measure and print."""
+    configure_logs("benchmark", "error")
+    cells = [Cell(token, Target.PRICE, Duration.parse(horizon)) for token in TOKENS for horizon in HORIZONS]
+    with tempfile.TemporaryDirectory() as folder:
+        node = Node(Path(folder), [3])
+        entries = [
+            {"topicId": 1000 + number, "parameters": {"Token": cell.token, "Target": "price", "Horizon": str(cell.horizon)}}
+            for number, cell in enumerate(cells[:TOPICS])
+        ]
+        node.config_path.write_text(json.dumps({"worker": entries}))
+        for cell in cells:
+            node.store_candles(cell)
+            node.promote(cell, 0.0)
+        node.watcher.look()
+        states = node.board.current.states
+        assert len(states) == TOPICS
+        assert all(state.refusal(node.clock.now_ms()) is None for state in states)
+        looks = seconds(node.watcher.look)
+        series = {(source.symbol, source.interval.value) for state in states for source in state.sources}
+        database = sqlite3.connect(f"{folder}/node.db")
+        now = node.clock.now_ms()
+        bare = seconds(lambda: [database.execute(NEWEST, (*one, now)).fetchone() for one in series])
+        database.close()
+        node.engine.dispose()
+    table = Table("what", "median", "slowest", title=f"one idle look at {TOPICS} topics over {len(series)} series, seconds")
+    for what, taken in (("a look", looks), ("yardstick: the newest candles, asked of SQLite itself", bare)):
+        table.add_row(what, f"{median(taken):.4f}", f"{max(taken):.4f}")
+    Console().print(table)
+    verdict = "reached" if median(looks) <= GOAL_SECONDS else "MISSED"
+    print(f"goal: an idle look in at most {GOAL_SECONDS} s: {verdict} ({median(looks):.3f} s)")
+
+
+if __name__ == "__main__":
+    main()
