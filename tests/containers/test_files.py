@@ -34,8 +34,9 @@ def test_every_port_is_published_on_this_machine_alone() -> None:
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port) for published in ports.values() for port in published)
 
 
-def test_only_the_worker_is_given_secrets() -> None:
-    assert [name for name, service in SERVICES.items() if "secrets" in service] == ["worker"]
+def test_each_secret_is_given_to_the_one_process_that_needs_it() -> None:
+    given = {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service}
+    assert given == {"worker": ["mnemonic", "api_key"], "updater": ["coingecko_api_key"]}
 
 
 def test_the_node_starts_without_a_profile_and_nothing_else_does() -> None:
