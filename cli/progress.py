@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-NEEDED_WIDTH = 180
+NEEDED_WIDTH = 240
 
 
 @contextmanager

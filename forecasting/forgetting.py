@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Engine, delete, func, select
 
 from market.candle_store import LEAST_PRUNED, MOST_PRUNED, PRUNED_PART
+from node.database import delete_in_parts
 
 
 def forget(engine: Engine, topic_id: Column[int], time_ms: Column[int], before_ms: int) -> int:
@@ -17,15 +18,16 @@ def forget(engine: Engine, topic_id: Column[int], time_ms: Column[int], before_m
 
 def _forget(engine: Engine, topic_id: Column[int], number: int, time_ms: Column[int], before_ms: int) -> int:
     of_topic = topic_id == number
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         oldest = connection.scalar(select(func.min(time_ms)).where(of_topic))
         newest = connection.scalar(select(func.max(time_ms)).where(of_topic))
         if oldest is None or newest is None or oldest >= before_ms:
             return 0
         by_age = select(time_ms).where(of_topic).order_by(time_ms).limit(1)
         least, most = (connection.scalar(by_age.offset(count)) or before_ms for count in (LEAST_PRUNED, MOST_PRUNED))
-        before_ms = min(before_ms, most, max(least, oldest + (newest - oldest) // PRUNED_PART))
-        return connection.execute(delete(topic_id.table).where(of_topic, time_ms < before_ms)).rowcount
+    before_ms = min(before_ms, most, max(least, oldest + (newest - oldest) // PRUNED_PART))
+    old = select(time_ms).where(of_topic, time_ms < before_ms)
+    return delete_in_parts(engine, delete(topic_id.table).where(of_topic), time_ms, old)
 
 
 def _topic_ids(engine: Engine, topic_id: Column[int]) -> list[int]:

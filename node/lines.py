@@ -23,6 +23,8 @@ class LineWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._encoding, errors = getattr(stream, "encoding", None) or "utf-8", getattr(stream, "errors", None)
+        self._errors = errors if errors not in {None, "strict"} else "backslashreplace"
         self._torn = False
         self._patience = PATIENCE_SECONDS
         try:
@@ -37,7 +39,7 @@ class LineWriter:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
                 return True
-            return self._put(self._descriptor, f"{line}\n".encode("utf-8", "backslashreplace"))
+            return self._put(self._descriptor, f"{line}\n".encode(self._encoding, self._errors))
         except (OSError, ValueError):
             return False
 

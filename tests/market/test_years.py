@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
+from forecasting import forgetting
 from forecasting.ledger import Ledger, ServedAnswer
+from market import candle_store
 from market.candle_store import CandleStore
 from node import database
 from node.durations import Duration, Interval
@@ -43,6 +45,8 @@ def test_what_is_forgotten_goes_in_parts_between_which_others_write(
     store.upsert("ETHUSDT", MINUTE, make_candles(START, 10))
     Ledger(store.engine).record([answer(7, minute) for minute in range(COUNT)])
     monkeypatch.setattr(database, "PART", PART)
+    for module in (candle_store, forgetting):
+        monkeypatch.setattr(module, "LEAST_PRUNED", COUNT)  # a call forgets all that is old
     deleted: list[int] = []
 
     @event.listens_for(store.engine, "after_cursor_execute")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import market.binance
+import market.exchange_time
 from inference.snapshot import TopicState
 from inference.watcher import Watcher
 from market.binance import BinanceSpot
@@ -27,7 +27,7 @@ Patch = pytest.MonkeyPatch
 def take_what_is_forming(patch: Patch) -> None:
     """The newest candle counts as closed a minute too early, by everybody's clock."""
     closed = Interval.last_closed
-    patch.setattr(market.binance, "earlier", lambda now_ms, _: now_ms + 60_000)
+    patch.setattr(market.exchange_time, "earlier", lambda now_ms, _: now_ms + 60_000)
     patch.setattr(Interval, "last_closed", lambda interval, now_ms: closed(interval, now_ms + 60_000))
 
 

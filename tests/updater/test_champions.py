@@ -150,8 +150,9 @@ def test_trainings_that_fail_again_and_again_become_seldom(shop: Workshop, monke
 
 def test_a_failure_of_a_clock_that_was_ahead_puts_nothing_off(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer_module, "_hold_all", lambda contests, *_: [Failed(contests[0].topic, TrainingError("no"))])
-    shop.clock.advance(DAY_MS / 1000)
+    shop.clock.set_ahead(DAY_MS / 1000)
     shop.trainer.train(shop.trainer.due(), threading.Event())
     assert shop.due() == []
-    shop.clock.advance(-DAY_MS / 1000)
+    shop.clock.set_ahead(-DAY_MS / 1000)
+    shop.clock.advance(RETRY_MS / 1000)
     assert shop.due() == [1]
