@@ -74,7 +74,11 @@ def _frame(place: Place, topic: Topic, layer: Layer, start_ms: int, end_ms: int)
 
         ledger = Ledger(engine)
         if layer is Layer.SUBMISSIONS:
-            return ledger.submissions.of_topic(topic.id, topic.cell, since_ms=start_ms, until_ms=end_ms)
+            from forecasting.live_scores import submitted_losses
+
+            found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=start_ms, until_ms=end_ms)
+            losses = submitted_losses(ledger, topic, since_ms=start_ms, until_ms=end_ms)
+            return found.assign(log10_loss=found["base_ms"].map(losses))
         return ledger.answers(topic.id, since_ms=start_ms, until_ms=end_ms)
     store, interval = CandleStore(engine), topic.cell.interval
     candles = store.window(topic.cell.symbol, interval, start_ms, end_ms)

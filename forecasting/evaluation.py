@@ -16,7 +16,7 @@ from forecasting.bars import Floats, Integers
 from forecasting.checks import checks_of, direction_of
 from forecasting.dataset import Dataset, build_dataset, sigma_at
 from forecasting.intervals import LEVELS, Intervals
-from forecasting.paid import Paid
+from forecasting.paid import EXACT, Paid
 from forecasting.prediction import answers_at
 from forecasting.recent import bounds_at, rows_counted
 from forecasting.signature import Signature
@@ -157,6 +157,11 @@ class Walk:
         """What each forecast lost, and what the baseline would have, each [n]."""
         return Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target, self.unit).losses(name)
 
+    def logarithms(self, name: str) -> Floats:
+        """What each forecast lost as the chain scores it, [n]; NaN where the σ that the loss needs is not known."""
+        paid = Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target, self.unit)
+        return paid.logarithms(name, self.sigma)[0]
+
     def compare(self, other: Walk, loss: str) -> Comparison:
         """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
         _, mine, theirs = np.intersect1d(self.times, other.times, assume_unique=True, return_indices=True)
@@ -273,9 +278,10 @@ def compare(
     origin = np.zeros_like(truth) if baseline is None else baseline
     paid = [Paid.of(truth, forecast, origin, scale, target, unit) for forecast in (first, second)]
     losses, logs = [each.losses(loss)[0] for each in paid], [each.logarithms(loss, sigma)[0] for each in paid]
+    told = np.minimum(logs[0], logs[1]) > EXACT
     test = diebold_mariano(losses[0], losses[1], steps)
     means = [float(values.mean()) for values in losses]
-    as_scored_too = diebold_mariano(logs[0], logs[1], steps).statistic if len(logs[0]) else None
+    as_scored_too = diebold_mariano(logs[0][told], logs[1][told], steps).statistic if told.any() else None
     return Comparison(len(truth), len(truth) / steps, means[0], means[1], test.statistic, test.p, as_scored_too)
 
 

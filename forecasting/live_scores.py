@@ -95,6 +95,15 @@ def submitted_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: i
     ]
 
 
+def submitted_losses(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> dict[int, float]:
+    """The loss of each submission whose actual value is known, as the chain scores it, by its base; without those of unknown σ."""
+    judged = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    if judged.empty:
+        return {}
+    losses = submitted_walk(topic.cell, judged).logarithms(topic.loss)
+    return {base: loss for base, loss in zip(judged["base_ms"].tolist(), losses.tolist(), strict=True) if math.isfinite(loss)}
+
+
 def submitted_walk(cell: Cell, judged: pd.DataFrame) -> Walk:
     """What `Submissions.judged` found, as the judge takes it: its steps are the nonces that one horizon holds."""
     times = judged["base_ms"].to_numpy()

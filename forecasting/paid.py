@@ -54,21 +54,20 @@ class Paid:
         return _losses(self.move, self.said, name, self.scale), _losses(self.move, nothing, name, self.scale)
 
     def logarithms(self, name: str, sigma: Floats | None) -> tuple[Floats, Floats]:
-        """The forecast's and the baseline's losses as scored, [m], of the forecasts whose σ is known if the loss needs one."""
-        scale = sigma if self.is_return else self.scale
-        if name in SCALED and scale is None:
-            return np.empty(0), np.empty(0)
-        divisor = np.ones_like(self.move) if scale is None else scale
-        known = np.isfinite(divisor) if name in SCALED else np.ones(len(self.move), bool)
-        move, said, divisor = self.move[known], self.said[known], divisor[known]
-        loss = as_scored(name)
-        return loss(move, said, divisor), loss(move, np.zeros_like(said), divisor)
+        """The forecast's and the baseline's losses as scored, [n]; NaN where the loss needs a σ that is not known."""
+        scale = (sigma if self.is_return else self.scale) if name in SCALED else np.ones_like(self.move)
+        own, of_baseline = (np.full_like(self.move, np.nan) for _ in range(2))
+        if scale is not None:
+            known, loss = np.isfinite(scale), as_scored(name)
+            move, said, scale = self.move[known], self.said[known], scale[known]
+            own[known], of_baseline[known] = loss(move, said, scale), loss(move, np.zeros_like(said), scale)
+        return own, of_baseline
 
     def scored(self, name: str, sigma: Floats | None, steps: int) -> Scored:
         """The means of those, and whether they differ."""
         own, of_baseline = self.logarithms(name, sigma)
         # A single exact hit, such as a price that stood still, would outweigh thousands of forecasts.
-        told = np.minimum(own, of_baseline) > EXACT
+        told = np.minimum(own, of_baseline) > EXACT  # and what is not known is left out too
         own, of_baseline = own[told], of_baseline[told]
         if len(own) == 0:
             return Scored()

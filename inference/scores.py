@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from forecasting.ledger import Ledger
-from forecasting.live_scores import LiveScore, live_scores, rolling_ms, shown_ms, submitted_scores
+from forecasting.live_scores import LiveScore, live_scores, rolling_ms, shown_ms, submitted_losses, submitted_scores
 from inference.shapes import SubmissionShown, TopicScored
 from inference.snapshot import Board
 from node.durations import DAY_MS, Duration
@@ -80,10 +80,11 @@ def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[SubmissionShown,
     """The newest submissions, newest first: as many as fit a list on a page, and as far back as their truth is worth showing."""
     since_ms = now_ms - topic.cell.horizon.ms - RECENT_MS
     found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=since_ms).iloc[-MAX_RECENT:]
-    return tuple(_submission(row) for row in found.iloc[::-1].to_dict("records"))
+    losses = submitted_losses(ledger, topic, since_ms=since_ms)
+    return tuple(_submission(row, losses.get(row["base_ms"])) for row in found.iloc[::-1].to_dict("records"))
 
 
-def _submission(row: dict[Hashable, Any]) -> SubmissionShown:
+def _submission(row: dict[Hashable, Any], loss: float | None) -> SubmissionShown:
     return {
         "base": utc_text(row["base_ms"]),
         "end": utc_text(row["end_ms"]),
@@ -92,6 +93,7 @@ def _submission(row: dict[Hashable, Any]) -> SubmissionShown:
         "value": row["value"],
         "baseline": _known(row["baseline"]),
         "actual": _known(row["actual"]),
+        "log10_loss": loss,
         "accepted": None if row["accepted"] is None else bool(row["accepted"]),
     }
 

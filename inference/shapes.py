@@ -209,6 +209,7 @@ class SubmissionShown(TypedDict):
     value: float
     baseline: float | None
     actual: float | None
+    log10_loss: float | None
     accepted: bool | None
 
 

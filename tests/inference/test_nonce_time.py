@@ -163,6 +163,7 @@ class TestWhatTheWorkerTakes:
         assert shown["overall"]["n"] == sum(each["actual"] is not None for each in shown["recent"]) == 11
         # Every answer was the last price, which was the price at the base.
         assert shown["overall"]["ratio"] == pytest.approx(1.0)
+        assert all((each["log10_loss"] is None) == (each["actual"] is None) for each in shown["recent"])
         newest = shown["recent"][0]
         assert newest["actual"] is None
         assert newest["base"] > shown["recent"][-1]["base"]
@@ -227,4 +228,4 @@ def test_keys_of_a_recent_submission_are_those_that_the_page_reads(node: Node) -
     ask(node, f"/inference/BTC?topic=3&nonce_time={START_MS}")
     node.keeper.keep_safely()
     shown: dict[str, Any] = json.loads(node.get("/scores")[1])[0]
-    assert list(shown["recent"][0]) == ["base", "end", "asked", "version", "value", "baseline", "actual", "accepted"]
+    assert list(shown["recent"][0]) == ["base", "end", "asked", "version", "value", "baseline", "actual", "log10_loss", "accepted"]
