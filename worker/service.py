@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from node.errors import NodeError, WalletError
 from node.health import Check, StatusServer
 from node.metrics import open_registry
 from node.settings import Settings
+from node.start import end_signals
 from node.topics import Topic
 from worker.blocks import Blocks
 from worker.chain import Chain
@@ -108,7 +108,7 @@ class Worker:
         self._metrics = Metrics(self.registry)
 
     def run(self, stop: threading.Event | None = None) -> int:
-        """Work until SIGTERM or SIGINT, or until `stop` is set where there are no signals."""
+        """Work until one of the signals to end comes, or until `stop` is set where there are no signals."""
         logging.getLogger("allora_sdk").setLevel(logging.CRITICAL)
         for chatty in ("grpclib", "hpack", "aiohttp"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -134,7 +134,7 @@ class Worker:
         stopping = asyncio.Event()
         if stop is None:
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in end_signals():
                 loop.add_signal_handler(number, stopping.set)
         await self._open(self._config.current)
         try:

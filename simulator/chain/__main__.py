@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -15,7 +14,7 @@ from node.config import ConfigFile
 from node.errors import ConfigError
 from node.lifeline import follow_named
 from node.settings import load_settings
-from node.start import exit_for
+from node.start import end_signals, exit_for
 from simulator.chain.faults import Faults
 from simulator.chain.others import OtherWorkers, exchange_prices
 from simulator.chain.server import SimulatedChain
@@ -77,7 +76,7 @@ def _report(entry: Submission, number: int) -> None:
 
 async def _serve(chain: SimulatedChain, follow_config: Callable[[], None]) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in end_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await chain.start()
     numbers = ", ".join(str(number) for number in chain.state.topics)

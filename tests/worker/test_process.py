@@ -92,6 +92,16 @@ def test_no_secret_is_in_a_log_a_metric_a_health_check_or_the_process_list(
     assert "Traceback" not in seen
 
 
+def test_the_end_of_its_terminal_ends_it(tmp_path: Path, run_chain: RunChain, inference: HTTPServer) -> None:
+    chain = run_chain(1)
+    node = Node(tmp_path, chain.environment, inference, 1)
+    with node.run() as running:
+        chain.wait_for(1)
+        running.send_signal(signal.SIGHUP)
+        assert running.wait(10) == 0
+    assert "ending" in node.log.read_text()
+
+
 def test_a_chain_that_comes_late_is_waited_for(tmp_path: Path, inference: HTTPServer) -> None:
     port, http_port = free_port(), free_port()
     chain = {
@@ -118,7 +128,7 @@ def test_a_chain_that_comes_late_is_waited_for(tmp_path: Path, inference: HTTPSe
         try:
             wait_until(lambda: "outcome=accepted" in node.log.read_text())
         finally:
-            late.send_signal(signal.SIGTERM)
+            late.send_signal(signal.SIGHUP)  # its terminal is gone
             late.wait(10)
 
 
