@@ -16,7 +16,7 @@ from forecasting.bars import Floats, Integers
 from forecasting.checks import checks_of, direction_of
 from forecasting.dataset import Dataset, build_dataset, sigma_at
 from forecasting.intervals import LEVELS, Intervals
-from forecasting.paid import EXACT, Paid
+from forecasting.paid import Paid, telling
 from forecasting.prediction import answers_at
 from forecasting.recent import bounds_at, rows_counted
 from forecasting.signature import Signature
@@ -278,7 +278,7 @@ def compare(
     origin = np.zeros_like(truth) if baseline is None else baseline
     paid = [Paid.of(truth, forecast, origin, scale, target, unit) for forecast in (first, second)]
     losses, logs = [each.losses(loss)[0] for each in paid], [each.logarithms(loss, sigma)[0] for each in paid]
-    told = np.minimum(logs[0], logs[1]) > EXACT
+    told = telling(logs[0], logs[1])
     test = diebold_mariano(losses[0], losses[1], steps)
     means = [float(values.mean()) for values in losses]
     as_scored_too = diebold_mariano(logs[0][told], logs[1][told], steps).statistic if told.any() else None

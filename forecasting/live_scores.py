@@ -8,6 +8,7 @@ any.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,8 +80,7 @@ def live_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | 
     judged = ledger.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
     if judged.empty:
         return []
-    versions = judged.drop_duplicates("version", keep="last")["version"].tolist()[::-1]
-    return [_score(topic, None, judged), *(_score(topic, name, judged[judged["version"] == name]) for name in versions)]
+    return [_score(topic, name, walk_of(topic.cell, part)) for name, part in _by_version(judged)]
 
 
 def submitted_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> list[LiveScore]:
@@ -88,11 +88,14 @@ def submitted_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: i
     judged = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
     if judged.empty:
         return []
-    versions = judged.drop_duplicates("version", keep="last")["version"].tolist()[::-1]
-    return [
-        _score_walk(topic, name, submitted_walk(topic.cell, judged if name is None else judged[judged["version"] == name]))
-        for name in (None, *versions)
-    ]
+    return [_score(topic, name, submitted_walk(topic.cell, part)) for name, part in _by_version(judged)]
+
+
+def _by_version(judged: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """All together, then each version, newest first."""
+    yield None, judged
+    for name in judged.drop_duplicates("version", keep="last")["version"].tolist()[::-1]:
+        yield name, judged[judged["version"] == name]
 
 
 def submitted_losses(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> dict[int, float]:
@@ -142,11 +145,7 @@ def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
     )
 
 
-def _score(topic: Topic, version: str | None, judged: pd.DataFrame) -> LiveScore:
-    return _score_walk(topic, version, walk_of(topic.cell, judged))
-
-
-def _score_walk(topic: Topic, version: str | None, walk: Walk) -> LiveScore:
+def _score(topic: Topic, version: str | None, walk: Walk) -> LiveScore:
     first, last = int(walk.times[0]), int(walk.times[-1])
     return LiveScore(topic.id, version, first, last, walk.score(topic.loss), _rolling(topic, walk))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.bars import Floats
 from forecasting.losses import LEAST_LOSS, SCALED, as_scored, loss_of
@@ -34,7 +35,6 @@ class Paid:
     move: Floats
     said: Floats
     scale: Floats | None
-
     is_return: bool
 
     @classmethod
@@ -66,12 +66,20 @@ class Paid:
     def scored(self, name: str, sigma: Floats | None, steps: int) -> Scored:
         """The means of those, and whether they differ."""
         own, of_baseline = self.logarithms(name, sigma)
-        # A single exact hit, such as a price that stood still, would outweigh thousands of forecasts.
-        told = np.minimum(own, of_baseline) > EXACT  # and what is not known is left out too
+        told = telling(own, of_baseline)
         own, of_baseline = own[told], of_baseline[told]
         if len(own) == 0:
             return Scored()
         return Scored(float(own.mean()), float(of_baseline.mean()), diebold_mariano(own, of_baseline, steps).statistic)
+
+
+def telling(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
+    """Where two series of losses as scored [n] can be compared: both known, and neither an exact hit.
+
+    A single one, such as a price that stood still, would outweigh thousands of forecasts.
+    """
+    told: npt.NDArray[np.bool_] = np.minimum(first, second) > EXACT
+    return told
 
 
 def _losses(move: Floats, said: Floats, loss: str, scale: Floats | None) -> Floats:
