@@ -49,7 +49,7 @@ COPY inference ./inference
 # Large arrays go back to the machine when they are done with, and docstrings stay on the disk: a quarter of the memory of a node with
 # six topics.
 ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 PYTHONOPTIMIZE=2
-RUN ["python", "-c", "import inference.server, inference.service, inference.gateway, node.probe"]
+RUN ["python", "-c", "import inference.http.server, inference.service, inference.http.tcp_proxy, node.probe"]
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=2m CMD ["python", "-m", "node.probe", "8000"]
@@ -72,7 +72,7 @@ COPY forecasting ./forecasting
 COPY model_store ./model_store
 COPY updater ./updater
 COPY cli ./cli
-RUN ["python", "-c", "import updater.service, forecasting.training, cli.main, cli.models, node.probe"]
+RUN ["python", "-c", "import updater.service, forecasting.training.train, cli.main, cli.models, node.probe"]
 USER 10001:10001
 EXPOSE 8001
 HEALTHCHECK --interval=5s --timeout=5s --retries=3 --start-period=2m CMD ["python", "-m", "node.probe", "8001"]

@@ -45,13 +45,13 @@ bench: install ## benchmarks, each with its yardstick in the same run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; PYTHONPATH=$(CURDIR) $(BIN)/python $$file || exit 1; done
 
 chaos: install ## kill a node's processes at random moments and check every promise after each (KILLS=1000 SEED=1)
-	@KILLS=$(or $(KILLS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m tests.chaos
+	@KILLS=$(or $(KILLS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m tests.system.chaos
 
 month: install ## live through a month in simulated time, full of troubles, and check every promise (SEED=1 DAYS=30 STEP=60 minutes)
-	@SEED=$(or $(SEED),1) DAYS=$(or $(DAYS),30) STEP=$(or $(STEP),60) $(BIN)/python -m tests.month
+	@SEED=$(or $(SEED),1) DAYS=$(or $(DAYS),30) STEP=$(or $(STEP),60) $(BIN)/python -m tests.system.month
 
 fuzz: install ## search for bytes that a parser or inference cannot take (SECONDS=60 TARGET=all)
-	@$(BIN)/python -m tests.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)
+	@$(BIN)/python -m tests.system.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)
 
 lock: install ## write requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet uv

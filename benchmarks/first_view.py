@@ -25,7 +25,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 from serving import free_port, prepare, served
 
-from inference.dashboard.library import Library
+from inference.routes.dashboard_library import Library
 
 GOAL_SECONDS = 2.0
 ROUNDS = 5

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from market.archive import BinanceArchive
-from market.binance import BinanceSpot
 from market.candle_store import CandleStore
+from market.exchanges.binance import BinanceSpot
 from market.refresh import refresh
 from node.clock import ManualClock, SystemClock
 from node.database import open_database

@@ -21,10 +21,10 @@ from rich.table import Table
 from benchmarks.serving import ask_once, free_port, served
 from node.clock import SystemClock
 from node.logs import configure_logs
-from tests.held import Held
-from tests.inference.clients import Clients, Outcome
 from tests.inference.conftest import Node
-from tests.inference.load import NUMBER, Changes
+from tests.support.held import Held
+from tests.support.http_clients import Clients, Outcome
+from tests.support.http_load import NUMBER, Changes
 
 CLIENTS = 64
 SWAPS = 100

@@ -18,10 +18,10 @@ from benchmarks.load import worker_on
 from benchmarks.serving import free_port, served
 from node.clock import SystemClock
 from node.logs import configure_logs
-from tests.held import Held
-from tests.inference.clients import Clients
 from tests.inference.conftest import BTC_10M, Node
-from tests.inference.load import INTERVALS, NUMBER, every_path
+from tests.support.held import Held
+from tests.support.http_clients import Clients
+from tests.support.http_load import INTERVALS, NUMBER, every_path
 
 WARM_UP = 5_000
 REQUESTS = 200_000

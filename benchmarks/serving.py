@@ -26,7 +26,7 @@ from flask import Flask, Response
 from rich.console import Console
 from rich.table import Table
 
-from inference.server import Server
+from inference.http.server import Server
 from market.candle_store import CandleStore
 from market.candles import COLUMNS
 from node.clock import SystemClock
@@ -78,7 +78,7 @@ def candles(now_ms: int, days: int = 3) -> pd.DataFrame:
 def prepare(folder: Path) -> dict[str, str]:
     """Candles, a champion and a config in `folder`; the environment that names them. Needs a process of its own: torch is large."""
     configure_logs("benchmark", "warning")
-    from forecasting.training import train  # noqa: PLC0415
+    from forecasting.training.train import train  # noqa: PLC0415
     from model_store.manifest import Draft, Gate, Sample  # noqa: PLC0415
     from model_store.store import ModelStore  # noqa: PLC0415
 

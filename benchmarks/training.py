@@ -22,8 +22,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from forecasting.fitting import FitSettings, Windows, make_optimiser, training_step
 from forecasting.models.birnn import BiRNN, BiRNNSettings
+from forecasting.training.training_loop import FitSettings, Windows, make_optimiser, training_step
 
 WINDOWS, FEATURES = 4_950, 10
 NETWORK = BiRNNSettings(window=10, hidden=115, layers=2, dropout=0.1)

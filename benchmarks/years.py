@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, open_database
 from node.durations import DAY_MS, Interval

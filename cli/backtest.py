@@ -18,7 +18,7 @@ from node.errors import NotEnoughDataError
 from node.topics import Target, check_horizon
 
 if TYPE_CHECKING:
-    from forecasting.backtest import Plan, Result, Trial
+    from forecasting.backtesting.backtest import Plan, Result, Trial
 
 EPOCHS = Updater().max_epochs
 DAYS = Updater().history_days
@@ -53,9 +53,9 @@ def backtest(
     8 and 24 hours ahead on 1h candles, volatility over 15 minutes and 4 hours on 1m candles. Without --train-until the newest fifth
     of each cell's candles is the test.
     """
-    from forecasting.backtest import Plan, run
-    from forecasting.candle_files import CandleFiles
-    from forecasting.trials import Choice, trials_of
+    from forecasting.backtesting.backtest import Plan, run
+    from forecasting.backtesting.tasks import Choice, trials_of
+    from market.recorded_candles import CandleFiles
 
     plan = Plan(
         folders=tuple(candles),
@@ -150,7 +150,7 @@ def _write(results: list[Result], plan: Plan, json_file: Path | None, report: Pa
         json_file.write_text(json.dumps([result.to_row() for result in results], indent=1) + "\n", encoding="utf-8")
         typer.echo(f"figures are in {json_file}")
     if report:
-        from forecasting.report import report_of
+        from forecasting.backtesting.report import report_of
 
         report.write_text(report_of(plan, results), encoding="utf-8")
         typer.echo(f"the report is in {report}")

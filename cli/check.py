@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.checks.finding import Finding, Look, State, look_at_all, ok
-from cli.place import Place, find_node
+from cli.context import Place, find_node
 
 MARKS: Final = {
     State.OK: ("✓", "green"), State.FAILED: ("✗", "red"), State.NOT_YET: ("…", "yellow"), State.SKIPPED: ("–", "dim"),

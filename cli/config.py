@@ -20,7 +20,7 @@ from node.config import (
     read_config,
     with_topic,
 )
-from node.settings import load_settings
+from node.environment import load_settings
 
 app = typer.Typer(help="Check config.json, bring an old one into today's form, or print its schema.", no_args_is_help=True)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.context import Place, find_node
 from cli.options import instant_ms, read_one
-from cli.place import Place, find_node
 from node.clock import SystemClock
 from node.errors import ConfigError, NotEnoughDataError
 from node.topics import Topic, symbol_of
@@ -70,11 +70,11 @@ def _frame(place: Place, topic: Topic, layer: Layer, start_ms: int, end_ms: int)
 
     engine = open_database(place.settings.database_url)
     if layer in {Layer.ANSWERS, Layer.SUBMISSIONS}:
-        from forecasting.ledger import Ledger
+        from forecasting.live.ledger import Ledger
 
         ledger = Ledger(engine)
         if layer is Layer.SUBMISSIONS:
-            from forecasting.live_scores import submitted_losses
+            from forecasting.live.live_scores import submitted_losses
 
             found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=start_ms, until_ms=end_ms)
             losses = submitted_losses(ledger, topic, since_ms=start_ms, until_ms=end_ms)
@@ -102,8 +102,8 @@ def _with_holes(candles: pd.DataFrame, step_ms: int) -> pd.DataFrame:
 def _features(topic: Topic, candles: pd.DataFrame, leader: pd.DataFrame | None) -> pd.DataFrame:
     import pandas as pd
 
-    from forecasting.bars import beside
-    from forecasting.features import chosen_features, feature_matrix
+    from forecasting.dataset.bars import beside
+    from forecasting.dataset.feature_catalogue import chosen_features, feature_matrix
 
     names = chosen_features(topic.cell.target, topic.features, topic.leader)
     whole = candles if leader is None else beside(candles, leader)

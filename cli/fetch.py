@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.context import Place, find_node
 from cli.options import Topics
-from cli.place import Place, find_node
 from cli.progress import amounts, print_table
 from node.clock import SystemClock
 from node.errors import MarketError
@@ -34,7 +34,7 @@ def fetch(
     from market.candle_store import CandleStore
     from market.sources import open_sources
     from node.database import open_database
-    from updater.candle_keeper import needed_history
+    from updater.candle_sync import needed_history
 
     place = _with_days(find_node(), days)
     clock = SystemClock()

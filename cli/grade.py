@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from cli.context import find_node
 from cli.options import read_one
-from cli.place import find_node
 from cli.progress import print_table
 from node.clock import SystemClock
 from node.durations import Duration
@@ -19,9 +19,9 @@ from node.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecasting.bars import Floats
-    from forecasting.checks import Checks
-    from forecasting.grading import Grading
+    from forecasting.dataset.bars import Floats
+    from forecasting.evaluation.direction import Checks
+    from forecasting.live.grading import Grading
 
 
 def grade(
@@ -68,7 +68,7 @@ def grade(
 
 
 def _of_file(file: Path, horizon: Duration | None, steps: int, expected: int | None) -> Grading:
-    from forecasting.grading import grade_returns
+    from forecasting.live.grading import grade_returns
 
     frame = _read(file)
     actual, forecast = _numbers(file, frame, "actual"), _numbers(file, frame, "forecast")
@@ -82,9 +82,9 @@ def _of_file(file: Path, horizon: Duration | None, steps: int, expected: int | N
 
 
 def _of_topic(number: int, over: str | None) -> Grading:
-    from forecasting.grading import grade_topic
-    from forecasting.ledger import Ledger
-    from forecasting.live_scores import shown_ms
+    from forecasting.live.grading import grade_topic
+    from forecasting.live.ledger import Ledger
+    from forecasting.live.live_scores import shown_ms
     from node.database import open_database
 
     place = find_node()

@@ -15,8 +15,8 @@ from cli.options import one_of, read_list, read_one
 from cli.wallet import import_wallet, make_wallet
 from node.catalogue import CATALOGUE
 from node.config import Config, load_config, parse_config
+from node.environment import Settings, load_settings
 from node.errors import ConfigError
-from node.settings import Settings, load_settings
 
 USUAL: Final = {"testnet": (1, 3, 37, 8, 9, 69), "mainnet": (1, 2, 3)}
 MNEMONIC: Final = Path("secrets/mnemonic")

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.place import find_node
+from cli.context import find_node
 from node.clock import SystemClock
+from node.environment import Settings, load_settings
 from node.errors import ConfigError
-from node.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from model_store.store import ModelStore

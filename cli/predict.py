@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from cli.context import Place, find_node
 from cli.options import Topics
-from cli.place import Place, find_node
 from cli.progress import print_table
 from node.clock import SystemClock
 from node.errors import NotReadyError
 from node.topics import Topic
 
 if TYPE_CHECKING:
-    from inference.shapes import TopicShown
-    from inference.snapshot import TopicState
+    from inference.answers.snapshot import TopicState
+    from inference.routes.schemas import TopicShown
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
 
@@ -37,7 +37,7 @@ def predict(
 
       allora-node predict --topic 3 --json
     """
-    from inference.routes import show_topic
+    from inference.routes.topics import show_topic
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
     from node.database import open_database
@@ -60,8 +60,8 @@ def predict(
 
 
 def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore, now_ms: int) -> TopicState:
-    from inference.forecaster import Forecaster
-    from inference.snapshot import Problem, TopicState
+    from inference.answers.forecaster import Forecaster
+    from inference.answers.snapshot import Problem, TopicState
 
     forecaster = Forecaster(topic.cell, models)
     forecaster.follow_champion(now_ms)

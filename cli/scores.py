@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli.context import find_node
 from cli.options import Topics, read_one
-from cli.place import find_node
 from cli.progress import print_table
 from node.clock import SystemClock
 from node.durations import Duration
@@ -45,8 +45,8 @@ def scores(
 
       allora-node scores --topic 3 --json
     """
-    from forecasting.ledger import Ledger
-    from forecasting.live_scores import live_scores, shown_ms, submitted_scores
+    from forecasting.live.ledger import Ledger
+    from forecasting.live.live_scores import live_scores, shown_ms, submitted_scores
     from node.database import open_database
 
     place, now_ms = find_node(), SystemClock().now_ms()

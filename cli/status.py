@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cli.place import Place, find_node
+from cli.context import Place, find_node
 from cli.progress import as_wide_as_needed
 from node.errors import ConfigError
 
@@ -35,7 +35,7 @@ def status(
 
       allora-node status --json | jq '.topics[] | select(.ready | not) | .reason'
     """
-    from cli.node_view import view_of
+    from cli.status_data import view_of
 
     place = find_node()
     console = as_wide_as_needed()
@@ -48,7 +48,7 @@ def status(
 
 
 def _watch(console: Console, place: Place, every: float) -> None:
-    from cli.node_view import view_of
+    from cli.status_data import view_of
 
     with Live(console=console, screen=True, auto_refresh=False) as live:
         try:

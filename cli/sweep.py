@@ -17,7 +17,7 @@ from node.durations import Duration, Interval
 from node.topics import DEFAULT_LOSS, Cell, Target, check_horizon
 
 if TYPE_CHECKING:
-    from forecasting.sweep import Tried
+    from forecasting.backtesting.hyperparameter_search import Tried
 
 SHOWN = 10
 
@@ -45,8 +45,8 @@ def sweep(
     Each trial trains on the record up to a fifth before its end and is judged on that fifth. With --until, what comes after that
     date stays unseen: test the winner there with backtest, for the best of many trials looks better than it is.
     """
-    from forecasting.backtest import Trial
-    from forecasting.sweep import SweepPlan, best_of, search
+    from forecasting.backtesting.backtest import Trial
+    from forecasting.backtesting.hyperparameter_search import SweepPlan, best_of, search
 
     wanted = Cell(
         read_one("--token", token, token_of),
@@ -111,8 +111,8 @@ def _write(tried: list[Tried], json_file: Path | None, csv_file: Path | None) ->
 
 
 def _recommend(best: Tried, tried: list[Tried], model: str) -> None:
+    from forecasting.backtesting.hyperparameter_search import fit_settings_with, network_with
     from forecasting.models import NETWORKS
-    from forecasting.sweep import fit_settings_with, network_with
 
     if best.number == 0:
         typer.echo("Nothing did better than the usual settings; keep them.")
@@ -124,6 +124,6 @@ def _recommend(best: Tried, tried: list[Tried], model: str) -> None:
     config = {"updater": {"historyDays": best.values["history_days"]}, "worker": [{"parameters": {"Model": model}}]}
     typer.echo(json.dumps(config))
     if model in NETWORKS:
-        typer.echo("In forecasting/models and forecasting/fitting.py:")
+        typer.echo("In forecasting/models and forecasting/training/training_loop.py:")
         typer.echo(f"{network_with(model, best.values)}\n{fit_settings_with(best.values)}")
     typer.echo("It was chosen for looking good here. What it is worth, a backtest after the date says.")

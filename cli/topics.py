@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.place import find_node
+from cli.context import find_node
 from node.catalogue import CATALOGUE, LABELLED, KnownTopic, LabelledTopic
 from node.config import Config
+from node.environment import Settings
 from node.errors import ChainUnreachableError, ConfigError, NodeError, TopicDiffersError
-from node.settings import Settings
 from node.topics import Topic
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ async def _ask(settings: Settings, config: Config, topics: dict[int, Topic], lin
 
 
 async def _ask_one(chain: Chain, topic: Topic, line: Line) -> Line:
-    from worker.agreement import compare
     from worker.chain import NotFound
+    from worker.topic_match import compare
 
     try:
         found = await chain.topic(topic.id)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from cli.context import Place, find_node
 from cli.options import Topics
-from cli.place import Place, find_node
 from cli.progress import print_table, progress
 from node.clock import SystemClock
 from node.durations import SECOND_MS

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli.context import find_node
 from cli.options import instant_ms, read_list, read_one, token_of
-from cli.place import find_node
 from cli.progress import print_table
 from node.durations import Duration, Interval
 from node.errors import ConfigError
@@ -81,7 +81,7 @@ def _moment_ms(text: str) -> int:
 
 
 def _recorded(cell: Cell, folders: list[Path]) -> Callable[[int], float | None]:
-    from forecasting.candle_files import CandleFiles
+    from market.recorded_candles import CandleFiles
 
     minutes = CandleFiles(folders).candles(cell.token, Interval.MINUTE)
     closes = dict(zip(minutes["open_time"].tolist(), minutes["close"].tolist(), strict=True))

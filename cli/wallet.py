@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.place import find_node
+from cli.context import find_node
 from node.config import Config
+from node.environment import Settings
 from node.errors import ChainError, WalletError
 from node.secrets import Secret
-from node.settings import Settings
 
 app = typer.Typer(help="Make, show or import the node's wallet.", no_args_is_help=True)
 

@@ -1,6 +1,6 @@
 """`python -m inference`: compute every topic's answer ahead of time and serve it."""
 
-from inference.server import serve
+from inference.http.server import serve
 from node.start import start
 
 if __name__ == "__main__":

@@ -7,19 +7,20 @@ from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, g, request
 
-from forecasting.submissions import TakenAnswer
-from inference import paths, routes
-from inference.dashboard.market_view import market_view
-from inference.dashboard.page import page
-from inference.described_routes import list_of_routes
-from inference.error_answers import register_error_answers
-from inference.headers import register_headers
+from forecasting.live.submissions import TakenAnswer
+from inference.answers.score_board import ScoreBoard, ScoreCollector, list_scores
+from inference.answers.snapshot import Board
+from inference.answers.watcher import MarketData
+from inference.http.errors import register_error_answers
+from inference.http.headers import register_headers
 from inference.metrics import InferenceMetrics, TopicCollector
-from inference.model_listing import ModelListing
-from inference.openapi import openapi
-from inference.scores import ScoreBoard, ScoreCollector, list_scores
-from inference.snapshot import Board
-from inference.watcher import MarketData
+from inference.routes import forecast as paths
+from inference.routes import topics as routes
+from inference.routes.candles import market_view
+from inference.routes.dashboard import page
+from inference.routes.described import list_of_routes
+from inference.routes.models import ModelListing
+from inference.routes.openapi import openapi
 from model_store.store import ModelStore
 from node.clock import Clock
 from node.durations import SECOND_MS

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from inference.snapshot import Answer, Board
+from inference.answers.snapshot import Answer, Board
 from node.clock import Clock
 from node.durations import SECOND_MS
 from node.metrics import open_registry

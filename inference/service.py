@@ -9,19 +9,19 @@ import structlog
 from flask import Flask
 from sqlalchemy import Engine
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
+from inference.answers.ledger_writer import LedgerKeeper
+from inference.answers.score_board import ScoreBoard
+from inference.answers.snapshot import Board
+from inference.answers.watcher import MarketData, Watcher
 from inference.application import create_app
-from inference.ledger_keeper import LedgerKeeper
 from inference.metrics import InferenceMetrics
-from inference.scores import ScoreBoard
-from inference.snapshot import Board
-from inference.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import Clock, SystemClock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
-from node.settings import Settings
+from node.environment import Settings
 
 log = structlog.get_logger(__name__)
 

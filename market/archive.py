@@ -18,9 +18,9 @@ from typing import Final
 import pandas as pd
 
 from market.archive_rows import read_rows
-from market.binance import SYMBOL_PATTERN
 from market.bounded_http import Answer, BoundedHttp
-from market.exchange import PAGE
+from market.exchanges.binance import SYMBOL_PATTERN
+from market.exchanges.exchange import PAGE
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, UnknownSymbolError
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import structlog
 
 from market.archive import BinanceArchive, Period, periods
+from market.archive_log import TakenFile, TakenFiles
 from market.candle_store import CandleStore
 from market.doubts import Doubts
-from market.exchange import PAGE, bad_rows, doubtful_rows, within
-from market.taken_files import TakenFile, TakenFiles
+from market.exchanges.exchange import PAGE, bad_rows, doubtful_rows, within
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, MarketError
 

@@ -1,7 +1,7 @@
 """One file of Binance's archive, from zip to candles, or refused.
 
-The zip holds one CSV without header whose rows have the columns of `market.binance_wire`. Times are microseconds since 2025 and
-milliseconds before; the number's size tells which, and the file's days whether that was right.
+The zip holds one CSV without header whose rows have the columns of `market.exchanges.binance_wire`. Times are microseconds since
+2025 and milliseconds before; the number's size tells which, and the file's days whether that was right.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from market.binance_wire import WIRE_COLUMNS, sound_candles
-from market.exchange import with_bad_rows
+from market.exchanges.binance_wire import WIRE_COLUMNS, sound_candles
+from market.exchanges.exchange import with_bad_rows
 from node.durations import Interval
 from node.errors import BadMarketDataError
 

@@ -18,7 +18,7 @@ from market.archive import BinanceArchive
 from market.archive_history import ArchiveHistory
 from market.candle_store import CandleStore, Hole
 from market.doubts import Doubts
-from market.exchange import PAGE, Exchange, bad_rows, doubtful_rows, with_bad_rows
+from market.exchanges.exchange import PAGE, Exchange, bad_rows, doubtful_rows, with_bad_rows
 from node.clock import Clock
 from node.durations import HOUR_MS, MINUTE_MS, Interval
 from node.errors import MarketError

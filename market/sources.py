@@ -14,16 +14,16 @@ from typing import Final, TypeVar
 import structlog
 
 from market.archive import BinanceArchive
-from market.binance import BinanceSpot, BinanceUs
 from market.candle_store import CandleStore
-from market.coingecko import CoinGecko
-from market.exchange import Exchange
-from market.kraken import Kraken
+from market.exchanges.binance import BinanceSpot, BinanceUs
+from market.exchanges.coingecko import CoinGecko
+from market.exchanges.exchange import Exchange
+from market.exchanges.kraken import Kraken
 from market.refresh import OVERDUE_MS, Refreshed, refresh
 from node.clock import Clock, Pause
 from node.durations import HOUR_MS, MINUTE_MS, SECOND_MS, Interval
+from node.environment import Settings
 from node.errors import MarketError, RateLimitedError, UnknownSymbolError
-from node.settings import Settings
 
 log = structlog.get_logger(__name__)
 

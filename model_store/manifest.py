@@ -111,7 +111,7 @@ class Draft(_Part):
     intervals: dict[str, tuple[Finite, Finite]] | None = Field(
         None,
         max_length=20,
-        description="How far off it has been, as forecasting/intervals.py writes it: pairs by level.",
+        description="How far off it has been, as forecasting/prediction/conformal.py writes it: pairs by level.",
     )
     scores: dict[str, Score] = Field(default_factory=dict, max_length=200)
     gate: Gate

@@ -21,10 +21,10 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from node.config import Config
+from node.environment import Settings
 from node.errors import NodeError
 from node.lines import LineWriter
 from node.secrets import hide, secret_names, without_secrets
-from node.settings import Settings
 
 FIRST_NAMES: Final = ("timestamp", "level", "process", "event", "topic", "topics", "symbol", "interval", "model", "version")
 REPEAT_SECONDS: Final = 60.0

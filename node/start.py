@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from node.config import ConfigFile
+from node.environment import Settings, load_settings
 from node.errors import ConfigError, NodeError
-from node.lifeline import follow_named
 from node.lines import LineWriter
 from node.logs import configure_logs
+from node.parent_watchdog import follow_named
 from node.proxies import keep_loopback_direct
 from node.secrets import hide
-from node.settings import Settings, load_settings
 
 EXIT_BAD_CONFIG = 2
 END_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.settings import DEMO_FILE
-from simulator.pointing import environment, make_wallet
+from node.environment import DEMO_FILE
+from simulator.demo_environment import environment, make_wallet
 
 
 def main() -> None:

@@ -28,15 +28,15 @@ from rich.console import Console
 from rich.table import Table
 
 from node.config import load_config
+from node.environment import Settings, load_settings
 from node.errors import ConfigError
-from node.lifeline import ENDS_WITH
+from node.parent_watchdog import ENDS_WITH
 from node.proxies import keep_loopback_direct, without_proxy
-from node.settings import Settings, load_settings
 from node.start import exit_for, stop_on_signals
 from node.terminal import write_plain_where_needed
 from node.topics import Topic
 from simulator.chain.others import NAME
-from simulator.pointing import Ports, environment, make_wallet
+from simulator.demo_environment import Ports, environment, make_wallet
 
 PROCESSES = ("exchange", "chain", "updater", "inference", "worker")
 END_SECONDS = 9.0

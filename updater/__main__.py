@@ -7,9 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from market.sources import open_sources
 from node.clock import SystemClock
 from node.config import ConfigFile
+from node.environment import Settings
 from node.errors import NodeError
 from node.health import StatusServer
-from node.settings import Settings
 from node.start import start, stop_on_signals
 from updater.service import Updater
 

@@ -8,10 +8,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from market.candle_store import CandleStore
-from market.exchange import Exchange
+from market.exchanges.exchange import Exchange
 from node.clock import Clock
 from node.durations import SECOND_MS
-from updater.candle_keeper import Series
+from updater.candle_sync import Series
 
 
 class CandleCollector(Collector):

@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
 from market.candle_store import CandleStore
 from market.sources import Sources
 from model_store.store import ModelStore
@@ -25,19 +25,19 @@ from node.config import ConfigFile
 from node.database import Heartbeats, journal_bytes, open_database
 from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import MINUTE_MS
+from node.environment import Settings
 from node.errors import ModelStoreError
 from node.health import Check
 from node.loops import Loop, ended
 from node.metrics import DiskCollector
-from node.settings import Settings
 from node.topics import Topic, symbol_of
-from updater.candle_keeper import CandleKeeper, Series
+from updater.candle_sync import CandleKeeper, Series
 from updater.collectors import CandleCollector, ExchangeCollector
+from updater.disk_space import lack_of_room
+from updater.live_skill import Reviewer
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard
-from updater.review import Reviewer
-from updater.room import lack_of_room
-from updater.tidying import Tidier
+from updater.retention import Tidier
 from updater.trainer import Trainer
 
 log = structlog.get_logger(__name__)

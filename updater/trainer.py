@@ -21,16 +21,16 @@ from model_store.store import ModelStore
 from node.clock import Clock, Pause
 from node.config import Updater as UpdaterSection
 from node.durations import MINUTE_MS
+from node.environment import Settings
 from node.errors import CorruptVersionError, ForecastError, ModelStoreError, NotEnoughDataError, TrainingError
-from node.lifeline import tied_to_this_process
-from node.settings import Settings
+from node.parent_watchdog import tied_to_this_process
 from node.topics import Cell, Topic
+from updater.challenger import Contest, Failed, Trained, hold
 from updater.champions import Champions
-from updater.contest import Contest, Failed, Trained, hold
+from updater.disk_space import lack_of_room
+from updater.live_skill import Finding
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
-from updater.review import Finding
-from updater.room import lack_of_room
 
 log = structlog.get_logger(__name__)
 

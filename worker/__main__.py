@@ -6,7 +6,7 @@ import logging
 import os
 
 from node.config import ConfigFile
-from node.settings import Settings
+from node.environment import Settings
 from node.start import start
 from worker.service import Worker
 

@@ -8,7 +8,7 @@ from typing import Any
 from allora_sdk.rpc_client.config import AlloraNetworkConfig
 
 from node.config import Config
-from node.settings import Settings
+from node.environment import Settings
 
 LOCAL_CHAIN_ID = "localnet"
 NO_WEBSOCKET = "ws://127.0.0.1:9/websocket"

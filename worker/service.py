@@ -14,10 +14,10 @@ import structlog
 
 from node.clock import Clock, SystemClock
 from node.config import Config, ConfigFile
+from node.environment import Settings
 from node.errors import NodeError, WalletError
 from node.health import Check, StatusServer
 from node.metrics import open_registry
-from node.settings import Settings
 from node.start import end_signals
 from node.topics import Topic
 from worker.blocks import Blocks
@@ -25,7 +25,7 @@ from worker.chain import Chain
 from worker.connection import Connection, Pauses
 from worker.fees import Fees
 from worker.funds import Funds
-from worker.inference import InferenceClient
+from worker.inference_client import InferenceClient
 from worker.network import network_of
 from worker.nonce_time import NonceTimes
 from worker.outcomes import Metrics

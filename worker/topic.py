@@ -28,16 +28,16 @@ from node.errors import (
 )
 from node.topics import Topic
 from worker import outcomes
-from worker.agreement import compare
 from worker.blocks import USUAL_SECONDS, Blocks
 from worker.chain import Chain, NotFound
 from worker.connection import Connection, Pauses
-from worker.inference import InferenceClient, Question
+from worker.inference_client import InferenceClient, Question
 from worker.network import LOCAL_CHAIN_ID
 from worker.nonce_time import NonceTime, NonceTimes, Way
 from worker.outcomes import Metrics, Outcome
 from worker.peers import Peers
 from worker.sender import Sender
+from worker.topic_match import compare
 from worker.transactions import Composer
 from worker.windows import Window, Windows
 

@@ -14,9 +14,9 @@ from cosmpy.aerial.wallet import LocalWallet
 from mnemonic import Mnemonic
 
 from node.config import Config
+from node.environment import Settings
 from node.errors import WalletError
 from node.secrets import Secret
-from node.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,13 @@ import logging
 
 from cli.checks.finding import Finding, Look, State, failed, ok
 from cli.checks.network import beside_network
-from cli.place import Place
+from cli.context import Place
 from node.errors import ChainUnreachableError, NodeError, TopicDiffersError, WalletError
 from node.topics import Topic
-from worker.agreement import compare
 from worker.chain import Chain, NotFound
 from worker.network import Network, network_of
 from worker.outcomes import LOW_BALANCE
+from worker.topic_match import compare
 from worker.wallet import load_wallet, wallet_file
 
 UALLO_PER_ALLO = 10**18

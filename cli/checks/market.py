@@ -6,8 +6,8 @@ import time
 from typing import Final
 
 from cli.checks.finding import Finding, Look, State, failed, ok
-from cli.place import Place
-from market.exchange import Exchange
+from cli.context import Place
+from market.exchanges.exchange import Exchange
 from market.sources import open_sources
 from node.clock import SystemClock
 from node.durations import Interval

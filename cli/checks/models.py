@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cli.checks.finding import Finding, Look, State
-from cli.place import Place
+from cli.context import Place
 from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.errors import ModelStoreError

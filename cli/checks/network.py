@@ -12,7 +12,7 @@ from node.errors import NodeError
 from node.topics import Topic
 from worker.blocks import USUAL_SECONDS
 from worker.chain import Chain, NotFound
-from worker.inference import InferenceClient, Question
+from worker.inference_client import InferenceClient, Question
 from worker.peers import said_by_others
 from worker.unit_guard import compare
 from worker.windows import Unit, convert, unit_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cli.asking import addresses, ask_json
 from cli.checks.finding import Finding, Look, State, failed, ok
-from cli.place import Place
+from cli.context import Place
+from cli.process_api import addresses, ask_json
 from node.health import READY_PATH
 
 START = "Start the node: make run, or docker compose up"

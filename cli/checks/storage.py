@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.checks.finding import Finding, Look, State, failed, ok
-from cli.place import Place
+from cli.context import Place
 from node.database import open_database
 
 LEAST_FREE = 0.1

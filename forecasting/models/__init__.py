@@ -11,12 +11,12 @@ from typing import Final, Literal
 
 from torch import nn
 
-from forecasting.models.auto import Auto
 from forecasting.models.birnn import BiRNN, BiRNNSettings
 from forecasting.models.conv_lstm import ConvLSTM, ConvLSTMSettings
-from forecasting.models.gated import Gated, GatedSettings
+from forecasting.models.ensemble import Auto
+from forecasting.models.lstm_gru import Gated, GatedSettings
 from forecasting.models.mlp import MLP, MLPSettings
-from forecasting.models.nothing import Nothing
+from forecasting.models.zero_network import Nothing
 from node.errors import TrainingError
 from node.topics import Target
 

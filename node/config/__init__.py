@@ -1,7 +1,7 @@
 """config.json as one frozen, validated object.
 
 Everything an operator decides stands in that file; where things lie on this machine stands in the environment
-(`node.settings`). The official node's `wallet` and `worker` keep their names. Unknown keys are refused with their path and the
+(`node.environment`). The official node's `wallet` and `worker` keep their names. Unknown keys are refused with their path and the
 nearest known key.
 
     sections    what may stand in each section
@@ -14,9 +14,9 @@ nearest known key.
 
 from node.config.endpoints import INFERENCE_PATH, endpoint_hints, open_topics, with_topic
 from node.config.file import Config, in_todays_form, load_config, parse_config, read_config
-from node.config.schema import config_schema
-from node.config.sections import LOSSES, MODELS, Inference, Parameters, Updater, Wallet, WorkerEntry
-from node.config.watching import ConfigFile
+from node.config.file_watching import ConfigFile
+from node.config.json_schema import config_schema
+from node.config.schema import LOSSES, MODELS, Inference, Parameters, Updater, Wallet, WorkerEntry
 
 __all__ = [
     "INFERENCE_PATH",

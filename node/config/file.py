@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from node.config.endpoints import check_endpoints, completed
-from node.config.entries import topic_of
-from node.config.sections import Inference, Parameters, Section, Updater, Wallet, WorkerEntry, nearest
+from node.config.schema import Inference, Parameters, Section, Updater, Wallet, WorkerEntry, nearest
+from node.config.topic_resolution import topic_of
 from node.errors import ConfigError
-from node.official import Normaliser
+from node.go_node_config import Normaliser
 from node.topics import Topic
 
 log = structlog.get_logger(__name__)

@@ -11,9 +11,9 @@ from typing import Final
 
 from node.clock import SystemClock
 from node.config import ConfigFile
+from node.environment import load_settings
 from node.errors import ConfigError
-from node.lifeline import follow_named
-from node.settings import load_settings
+from node.parent_watchdog import follow_named
 from node.start import end_signals, exit_for
 from simulator.chain.faults import Faults
 from simulator.chain.others import OtherWorkers, exchange_prices

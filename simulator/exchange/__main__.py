@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from node.clock import SystemClock
-from node.lifeline import follow_named
+from node.parent_watchdog import follow_named
 from simulator.exchange.app import SimulatedExchange
 from simulator.exchange.candles import Market
 from simulator.exchange.failures import NAMES, Failures

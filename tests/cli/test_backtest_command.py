@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.backtest import FIELDS
+from forecasting.backtesting.backtest import FIELDS
 from node.durations import Interval
 from tests.cli.test_command import allora_node
-from tests.forecasting.records import write_candles
-from tests.forecasting.synthetic import make_candles
+from tests.support.forecasting_candles import make_candles
+from tests.support.recorded import write_candles
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.ledger import Ledger, ServedAnswer
+from forecasting.live.ledger import Ledger, ServedAnswer
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import SystemClock
@@ -19,8 +19,8 @@ from node.database import Heartbeats, open_database
 from node.durations import HOUR_MS, MINUTE_MS, Interval
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 from tests.updater.test_process import free_port
 
 

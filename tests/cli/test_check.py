@@ -26,8 +26,8 @@ from node.health import Check, StatusServer
 from simulator.chain.others import OtherWorkers
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain, wait_until
 

@@ -14,9 +14,8 @@ import pytest
 from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.config import config_schema
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 
 def allora_node(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from forecasting.ledger import Ledger, ServedAnswer
-from forecasting.submissions import TakenAnswer
+from forecasting.live.ledger import Ledger, ServedAnswer
+from forecasting.live.submissions import TakenAnswer
 from market.candle_store import CandleStore
 from node.clock import SystemClock
 from node.database import open_database
@@ -22,8 +22,8 @@ from node.durations import MINUTE_MS, Duration, Interval
 from node.topics import Cell, Target
 from node.truth import TopicInterval
 from tests.cli.test_command import allora_node
-from tests.forecasting.synthetic import make_candles
-from tests.forecasting.test_checks import ACTUAL, FORECAST
+from tests.forecasting.evaluation.test_direction import ACTUAL, FORECAST
+from tests.support.forecasting_candles import make_candles
 
 CELL = Cell("BTC", Target.PRICE, Duration.parse("10m"))
 FRAME = pd.DataFrame({"actual": ACTUAL, "forecast": FORECAST})

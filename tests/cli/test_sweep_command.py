@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from tests.cli.test_command import allora_node
-from tests.forecasting.records import write_candles
-from tests.forecasting.synthetic import make_candles
+from tests.support.forecasting_candles import make_candles
+from tests.support.recorded import write_candles
 
 
 def test_the_command_keeps_the_table_of_trials(tmp_path: Path) -> None:

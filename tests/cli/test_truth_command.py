@@ -13,8 +13,8 @@ from market.candle_store import CandleStore
 from node.database import open_database
 from node.durations import MINUTE_MS, Interval
 from tests.cli.test_command import allora_node
-from tests.forecasting.records import write_candles
-from tests.forecasting.synthetic import START_MS, make_candles
+from tests.support.forecasting_candles import START_MS, make_candles
+from tests.support.recorded import write_candles
 
 CANDLES = make_candles(300).drop(index=200).reset_index(drop=True)
 LOGS = {int(time) + MINUTE_MS: math.log(close) for time, close in zip(CANDLES["open_time"], CANDLES["close"], strict=True)}

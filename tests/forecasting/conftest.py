@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from forecasting.fitting import FitSettings
-from forecasting.training import Candidate, train
+from forecasting.training.train import Candidate, train
+from forecasting.training.training_loop import FitSettings
 from node.durations import Duration
 from node.topics import Cell, Target
-from tests.forecasting.synthetic import make_candles
+from tests.support.forecasting_candles import make_candles
 
 SHORT = FitSettings(windows_per_epoch=1_024)
 

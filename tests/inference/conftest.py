@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from flask.testing import FlaskClient
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
+from inference.answers.ledger_writer import LedgerKeeper
+from inference.answers.score_board import ScoreBoard
+from inference.answers.snapshot import Board, TopicState
+from inference.answers.watcher import MarketData, Watcher
 from inference.application import create_app
-from inference.ledger_keeper import LedgerKeeper
 from inference.metrics import InferenceMetrics
-from inference.scores import ScoreBoard
-from inference.snapshot import Board, TopicState
-from inference.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
 from market.candles import COLUMNS
 from model_store.store import ModelStore
@@ -27,7 +27,7 @@ from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.durations import Duration, Interval
 from node.topics import Cell, Target
-from tests.model_store.tiny_models import tiny_draft, tiny_graph, tiny_signature
+from tests.support.tiny_models import tiny_draft, tiny_graph, tiny_signature
 
 START_MS = 1_750_003_200_000
 """A full hour, so that every interval begins a candle there."""

@@ -15,10 +15,10 @@ from pytest_httpserver import HTTPServer
 
 from market import archive_rows
 from market.archive import LARGEST_FILE, BinanceArchive, Period, periods
-from market.exchange import bad_rows
+from market.exchanges.exchange import bad_rows
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, MarketError, UnknownSymbolError
-from tests.market.samples import MINUTE, make_candles, wire_rows
+from tests.support.market_candles import MINUTE, make_candles, wire_rows
 
 DAY = Period(date(2025, 6, 1), 1, False)
 OLD_DAY = Period(date(2024, 12, 31), 1, False)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from market.archive import BinanceArchive
-from market.binance import BinanceSpot
 from market.candle_store import CandleStore
+from market.exchanges.binance import BinanceSpot
 from market.refresh import Refreshed, refresh
 from node.clock import ManualClock
 from node.database import open_database
@@ -26,12 +26,12 @@ from node.durations import DAY_MS, HOUR_MS, Interval
 from simulator.exchange.candles import VALUES
 from simulator.exchange.failures import Failures
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.market.samples import database_in_memory
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
+from tests.support.market_candles import database_in_memory
+from tests.support.paths import ROOT
 
 MINUTE = Interval.MINUTE
 SYMBOL = "BTCUSDT"
-ROOT = Path(__file__).parents[2]
 MID_JUNE = 1_750_000_020_000
 """2025-06-15 15:07 UTC: of the days behind it the 3rd, 7th, 11th and 13th are odd ones."""
 
@@ -185,7 +185,7 @@ def test_a_refresh_stopped_at_any_file_goes_on_from_the_store(world: World, stor
 KILLED = """
 import sys
 from market.archive import BinanceArchive
-from market.binance import BinanceSpot
+from market.exchanges.binance import BinanceSpot
 from market.candle_store import CandleStore
 from market.refresh import refresh
 from node.clock import ManualClock

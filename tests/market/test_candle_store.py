@@ -27,11 +27,11 @@ from node.clock import ManualClock
 from node.database import metadata, open_database
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError
-from tests.market.samples import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
+from tests.support.paths import ROOT
 
 START = NOW_MS - 10_000 * MINUTE.ms
 STEP = MINUTE.ms
-ROOT = Path(__file__).parents[2]
 
 
 def test_what_is_written_is_read_back_exactly(store: CandleStore) -> None:
@@ -178,7 +178,7 @@ WRITER = """
 import sys, time
 from market.candle_store import CandleStore
 from node.database import open_database
-from tests.market.samples import MINUTE, make_candles
+from tests.support.market_candles import MINUTE, make_candles
 store = CandleStore(open_database(sys.argv[1]))
 start, chunks = int(sys.argv[2]), int(sys.argv[3])
 for chunk in range(chunks):
@@ -193,7 +193,7 @@ from contextlib import closing
 from market.candle_store import CandleStore
 from market.candles import check_candles
 from node.database import open_database
-from tests.market.samples import MINUTE
+from tests.support.market_candles import MINUTE
 store = CandleStore(open_database(sys.argv[1]))
 start, wanted, seen = int(sys.argv[2]), int(sys.argv[3]), 0
 while seen < wanted:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from market.candles import COLUMNS, Candle, check_candles, empty_candles, plausible_rows, sound_rows
 from node.durations import Interval
 from node.errors import BadMarketDataError
-from tests.market.samples import MINUTE, NOW_MS, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, make_candles
 
 START = NOW_MS - 10 * MINUTE.ms
 

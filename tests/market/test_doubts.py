@@ -10,11 +10,11 @@ import pytest
 from market.candle_store import CandleStore
 from market.candles import COLUMNS, plausible_rows
 from market.doubts import REPEATED_MS, Doubts
-from market.exchange import doubtful_rows, with_bad_rows, with_doubtful
+from market.exchanges.exchange import doubtful_rows, with_bad_rows, with_doubtful
 from market.refresh import Refreshed, refresh
 from node.clock import ManualClock
 from node.durations import HOUR_MS, Interval
-from tests.market.samples import MINUTE, NOW_MS, HeldExchange, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, HeldExchange, make_candles
 
 STEP = MINUTE.ms
 SYMBOL = "ATOMUSDT"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.candle_store import CandleStore
-from market.exchange import PAGE
+from market.exchanges.exchange import PAGE
 from market.refresh import Refreshed, refresh
 from node.clock import ManualClock
 from node.durations import HOUR_MS
 from node.errors import ExchangeUnreachableError
-from tests.market.samples import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, HeldExchange, database_in_memory, make_candles
 
 STEP = MINUTE.ms
 BARS = 4500

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from market.candle_store import CandleStore
-from market.exchange import Standing
+from market.exchanges.exchange import Standing
 from market.sources import LACKING_MS, REST_MS, Sources, open_sources
 from node.clock import ManualClock
 from node.durations import Interval
+from node.environment import Settings
 from node.errors import ExchangeUnreachableError, MarketError, RateLimitedError, UnknownSymbolError
-from node.settings import Settings
-from tests.market.samples import MINUTE, NOW_MS, database_in_memory, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, database_in_memory, make_candles
 
 STEP = MINUTE.ms
 BARS = 3000

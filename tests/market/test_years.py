@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
-from forecasting import forgetting
-from forecasting.ledger import Ledger, ServedAnswer
+from forecasting.live import bounded_deletion as forgetting
+from forecasting.live.ledger import Ledger, ServedAnswer
 from market import candle_store
 from market.candle_store import CandleStore
 from node import database
 from node.durations import Duration, Interval
 from node.topics import Cell, Target
-from tests.market.samples import MINUTE, NOW_MS, make_candles
+from tests.support.market_candles import MINUTE, NOW_MS, make_candles
 
 COUNT = 1050
 START = NOW_MS - 10_000 * MINUTE.ms

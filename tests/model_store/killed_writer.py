@@ -16,8 +16,8 @@ from typing import Any
 from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.logs import configure_logs
-from tests.killing import kill_at_each_point
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.killing import kill_at_each_point
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 WATCHED = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir")
 NEW_ANSWER = 0.9

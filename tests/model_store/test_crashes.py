@@ -15,9 +15,8 @@ from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.errors import CorruptVersionError, NoChampionError
 from tests.model_store.killed_writer import NEW_ANSWER
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 
 def with_champion(root: Path, answer: float) -> str:

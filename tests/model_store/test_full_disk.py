@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from model_store.store import ModelStore
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 
 @contextmanager

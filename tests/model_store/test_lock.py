@@ -14,12 +14,13 @@ from structlog.testing import capture_logs
 
 from model_store import durable
 from model_store.durable import exclusive
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
 from model_store.durable import exclusive
+from tests.support.paths import ROOT
 
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)

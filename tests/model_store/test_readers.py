@@ -10,7 +10,8 @@ from pathlib import Path
 
 from model_store.store import ModelStore
 from node.clock import ManualClock
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.paths import ROOT
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 SWAPS = 100
 
@@ -72,7 +73,8 @@ import os, sys
 from pathlib import Path
 from model_store.store import ModelStore
 from node.clock import ManualClock
-from tests.model_store.tiny_models import BTC
+from tests.support.tiny_models import BTC
+from tests.support.paths import ROOT
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def forbid(event, arguments):
     changes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
@@ -88,5 +90,5 @@ def test_a_reader_writes_nothing_and_takes_no_lock(store: ModelStore) -> None:
     version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1)).version
     store.promote(BTC, version, "first")
     command = [sys.executable, "-c", READ, str(store.root)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == [version, version, "True", "1"], done.stderr

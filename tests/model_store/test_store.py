@@ -15,7 +15,7 @@ from node.clock import ManualClock
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
 from node.topics import Cell, Target
-from tests.model_store.tiny_models import BTC, ETH, FEATURES, WINDOW, tiny_draft, tiny_graph, tiny_signature
+from tests.support.tiny_models import BTC, ETH, FEATURES, WINDOW, tiny_draft, tiny_graph, tiny_signature
 
 
 def publish(store: ModelStore, answer: float, cell: Cell = BTC, *, promoted: bool = True) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from model_store.manifest import Draft, Sample
 from model_store.store import ModelStore
 from node.errors import CorruptVersionError
-from tests.model_store.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
 
 
 def publish(store: ModelStore, graph: bytes, answer: float = 0.1) -> str:

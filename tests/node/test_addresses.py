@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from node.addresses import endpoint_address, grpc_address, http_address, websocket_address
 from node.config import parse_config
+from node.environment import load_settings
 from node.errors import ConfigError
-from node.settings import load_settings
 
 
 def tried(read: Callable[[str], str], text: str) -> tuple[str | None, str | None]:

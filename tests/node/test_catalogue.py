@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forecasting.losses import LOSSES as FITTED
+from forecasting.evaluation.losses import LOSSES as FITTED
 from node.catalogue import CATALOGUE, LABELLED, RETIRED
 from node.config import LOSSES, parse_config
 from node.errors import ConfigError

@@ -18,8 +18,7 @@ from node.config import Config, ConfigFile, load_config, parse_config
 from node.durations import Duration, Interval
 from node.errors import ConfigError
 from node.topics import Cell, Target, check_horizon
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def config_text(*entries: dict[str, Any], **sections: Any) -> str:

@@ -12,11 +12,10 @@ import pytest
 
 from node.database import open_database
 from node.database_url import DRIVERS, database_url
+from node.environment import load_settings
 from node.errors import ConfigError
-from node.settings import load_settings
+from tests.support.paths import ROOT
 from tests.updater.test_process import free_port
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from node.config import Config, Parameters, config_schema
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def keys(model: Any = Config, prefix: str = "") -> set[str]:

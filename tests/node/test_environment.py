@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from node.config import Config
+from node.environment import DEMO_FILE, load_settings
 from node.errors import ConfigError
-from node.settings import DEMO_FILE, load_settings
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +109,7 @@ def test_a_level_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -
         load_settings()
 
 
-@pytest.mark.parametrize("process", ["updater", "inference", "inference.gateway", "worker"])
+@pytest.mark.parametrize("process", ["updater", "inference", "inference.http.tcp_proxy", "worker"])
 def test_every_process_says_what_is_wrong_with_its_environment_with_exit_code_two(process: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"worker": [{"topicId": 1}]}')
     (tmp_path / ".env").write_bytes("MODEL_STORE=/größe\n".encode("latin-1"))

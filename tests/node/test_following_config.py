@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from node.config import ConfigFile, load_config
-from node.config.watching import SharedText
+from node.config.file_watching import SharedText
 from node.errors import ConfigError
 
 
@@ -95,7 +95,7 @@ def test_a_shared_text_is_what_was_written_last(texts: list[str]) -> None:
 def test_a_text_that_was_cut_off_while_it_was_written_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = SharedText()
     shared.write("the first")
-    monkeypatch.setattr("node.config.watching.zlib.crc32", len)
+    monkeypatch.setattr("node.config.file_watching.zlib.crc32", len)
     shared.write("the second, of a writer that got something wrong")
     monkeypatch.undo()
     assert shared.read() is None

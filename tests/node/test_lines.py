@@ -15,8 +15,7 @@ import structlog
 
 from node.lines import LineWriter
 from node.logs import configure_logs
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @contextmanager

@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from cli.asking import addresses
-from cli.place import Place
+from cli.context import Place
+from cli.process_api import addresses
 from node.config import parse_config
+from node.environment import Settings, load_settings
 from node.errors import ConfigError
 from node.health import Check, StatusServer
 from node.listening import listening_address
-from node.settings import Settings, load_settings
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_health_and_metrics_are_shown_on_ipv6_and_found_there(written: str, monk
     ("process", "host", "port"),
     [
         ("inference", "INFERENCE_HOST", "INFERENCE_PORT"),
-        ("inference.gateway", "INFERENCE_HOST", "INFERENCE_PORT"),
+        ("inference.http.tcp_proxy", "INFERENCE_HOST", "INFERENCE_PORT"),
         ("updater", "STATUS_HOST", "UPDATER_PORT"),
         ("worker", "STATUS_HOST", "WORKER_PORT"),
     ],

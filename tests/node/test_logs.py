@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -13,8 +12,8 @@ import structlog
 from node import logs
 from node.errors import ChainUnreachableError, ConfigError
 from node.logs import configure_logs
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ROOMS = ("node", "market", "forecasting", "model_store", "updater", "inference", "worker")
 METHODS = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
 OTHER_WORDS = {"cell", "topic_id", "number", "pair", "token", "ver", "secs", "duration", "elapsed", "err", "exc", "msg"}

@@ -21,14 +21,13 @@ from prometheus_client import CollectorRegistry, Counter
 from node import errors
 from node.clock import ManualClock
 from node.database import Heartbeats, open_database
+from node.environment import ARCHIVE, DEMO_FILE, Settings, load_settings
 from node.errors import ConfigError, NodeError, NotReadyError
 from node.health import Check, StatusServer
 from node.logs import configure_logs
 from node.probe import main as probe
 from node.secrets import Secret
-from node.settings import ARCHIVE, DEMO_FILE, Settings, load_settings
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 
 def test_the_env_example_lists_every_variable_with_its_default() -> None:
@@ -92,7 +91,7 @@ def test_overrides_that_are_no_json_are_a_config_error(monkeypatch: pytest.Monke
 
 
 def test_onnx_runtime_reports_to_nobody() -> None:
-    code = "import os, forecasting.prediction; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    code = "import os, forecasting.prediction.forecast; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "1\n"
 
 

@@ -100,7 +100,7 @@ def test_the_health_probe_reaches_its_process_though_the_container_has_a_proxy(l
 def test_status_and_check_reach_the_nodes_processes_though_there_is_a_proxy(
     monkeypatch: pytest.MonkeyPatch, live_port: int
 ) -> None:
-    from cli.asking import ask  # noqa: PLC0415 -- the command belongs to another room
+    from cli.process_api import ask  # noqa: PLC0415 -- the command belongs to another room
 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert ask(f"http://127.0.0.1:{live_port}/", 5) == (200, "")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from node.config import Config, parse_config
 from node.database import open_database
+from node.environment import Settings
 from node.errors import ConfigError, WalletError
 from node.logs import SECRET_NAMES, configure_logs
 from node.secrets import MASK, SHORTEST, Secret, hide
-from node.settings import Settings
 from node.start import exit_for
 
 WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.bars import runs_of
-from forecasting.signature import Signature
-from forecasting.targets import from_model_space, targets_of
+from forecasting.dataset.bars import runs_of
+from forecasting.dataset.signature import Signature
+from forecasting.dataset.targets import from_model_space, targets_of
 from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
 from node.topics import Cell, Target
 from node.truth import TopicInterval, base_time, priced_by, unit
-from tests.forecasting.synthetic import START_MS, make_candles
+from tests.support.forecasting_candles import START_MS, make_candles
 
 NONCE_MS = 1_762_603_733_900
 """2025-11-08 12:08:53.9 UTC, the time of day of the network's own example."""

@@ -25,7 +25,7 @@ from simulator.chain.state import ChainState
 from simulator.chain.topics import in_seconds, numbered
 from simulator.chain.web import WINDOW_OPENED, matches
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
 from tests.worker.conftest import RunningChain, measure, run_chain
 
 __all__ = ["measure", "run_chain"]

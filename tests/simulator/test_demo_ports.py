@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from node.settings import Settings
+from node.environment import Settings
 from simulator.demo import choose_ports
-from simulator.pointing import USUAL, environment
+from simulator.demo_environment import USUAL, environment
+from tests.support.paths import ROOT
 from tests.updater.test_process import free_port
-
-ROOT = Path(__file__).parents[2]
 
 
 def settings(*ports: int) -> Settings:

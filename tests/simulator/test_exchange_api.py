@@ -12,7 +12,7 @@ import requests
 from node.clock import ManualClock
 from node.durations import DAY_MS, HOUR_MS, Interval
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
 
 NOW_MS = 1_750_000_020_000 + 30_000
 STEP = 60_000

@@ -14,7 +14,7 @@ from node.clock import ManualClock
 from node.durations import HOUR_MS
 from simulator.exchange.archive import ODDITIES
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
 
 MID_JUNE = 1_750_000_020_000
 """2025-06-15 15:07 UTC."""

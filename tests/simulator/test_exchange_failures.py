@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import requests
 
-from market.binance import BinanceSpot
 from market.candle_store import CandleStore
 from market.candles import check_candles, plausible_rows
+from market.exchanges.binance import BinanceSpot
 from market.refresh import refresh
 from node.clock import ManualClock
 from node.database import open_database
@@ -31,13 +31,13 @@ from node.errors import (
 )
 from simulator.exchange.failures import NAMES, Failures
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
+from tests.support.paths import ROOT
 
 NOW_MS = 1_750_000_020_000
 MINUTE = Interval.MINUTE
 HISTORY_MS = 20 * HOUR_MS
 BARS = HISTORY_MS // MINUTE.ms
-ROOT = Path(__file__).parents[2]
 ERRORS: dict[str, type[MarketError]] = {
     "timeout": ExchangeUnreachableError,
     "slow_drip": ExchangeUnreachableError,

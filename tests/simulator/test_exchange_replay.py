@@ -10,15 +10,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from market.binance import BinanceSpot
 from market.candle_store import CandleStore
+from market.exchanges.binance import BinanceSpot
 from market.refresh import refresh
 from node.clock import ManualClock
 from node.database import open_database
 from node.durations import DAY_MS, HOUR_MS, Interval
 from simulator.exchange.replay import HOURS_AHEAD, RecordedMarket
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
 
 RECORDED = 20_000 * DAY_MS
 """A day long past: 2024-10-04."""

@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from model_store.manifest import Gate
 from node.durations import DAY_MS, MINUTE_MS
 from node.errors import NoChampionError, TrainingError
-from tests.model_store.tiny_models import tiny_draft, tiny_graph
+from tests.support.tiny_models import tiny_draft, tiny_graph
 from tests.updater.test_trainer import Workshop
 from updater import trainer as trainer_module
+from updater.challenger import Contest, Failed, Trained
 from updater.champions import VERIFY_MS
-from updater.contest import Contest, Failed, Trained
 from updater.trainer import RETRY_MS
 
 

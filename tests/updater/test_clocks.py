@@ -10,12 +10,12 @@ from structlog.testing import capture_logs
 
 from node.durations import DAY_MS
 from node.errors import ExchangeUnreachableError, TrainingError
-from tests.updater.test_candle_keeper import ETH, Kept
-from tests.updater.test_review import SECTION, TOPIC, WRONG, Served
+from tests.updater.test_candle_sync import ETH, Kept
+from tests.updater.test_live_skill import SECTION, TOPIC, WRONG, Served
 from tests.updater.test_trainer import Workshop
 from updater import trainer as trainer_module
-from updater.candle_keeper import BACKFILL_EVERY_MS, REMIND_MS
-from updater.contest import Contest, Failed
+from updater.candle_sync import BACKFILL_EVERY_MS, REMIND_MS
+from updater.challenger import Contest, Failed
 from updater.trainer import RETRY_MS, REVIEW_MS
 
 AHEAD = [86_400, 731 * 86_400, -86_400]
@@ -135,8 +135,8 @@ def test_a_pair_of_which_no_source_has_new_candles_is_complained_of_and_says_so(
 def test_a_dead_pair_is_served_by_the_next_source_and_its_topic_trained_from_both(tmp_path: Path) -> None:
     from market.sources import Sources  # noqa: PLC0415
     from node.config import Config  # noqa: PLC0415
-    from tests.updater.stand_ins import MemoryExchange  # noqa: PLC0415
-    from updater.candle_keeper import CandleKeeper  # noqa: PLC0415
+    from tests.support.updater_stand_ins import MemoryExchange  # noqa: PLC0415
+    from updater.candle_sync import CandleKeeper  # noqa: PLC0415
 
     kept = Kept(tmp_path, 1)
     kept.keeper._fill(ETH, DAY_MS, kept.stop)

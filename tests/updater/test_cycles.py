@@ -12,10 +12,10 @@ from pathlib import Path
 import updater.__main__
 from node.clock import SystemClock
 from node.config import ConfigFile
-from node.settings import Settings
+from node.environment import Settings
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.held import held_by_cycles
-from tests.simulator.exchange_server import running_exchange
+from tests.support.exchange_server import running_exchange
+from tests.support.held import held_by_cycles
 from tests.updater.test_process import free_port
 
 

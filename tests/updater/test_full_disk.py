@@ -12,15 +12,15 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from structlog.testing import capture_logs
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
 from market.candle_store import CandleStore
 from market.sources import Sources
 from node.clock import ManualClock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.durations import DAY_MS, Interval
-from node.settings import Settings
-from tests.updater.stand_ins import MemoryExchange, candles
+from node.environment import Settings
+from tests.support.updater_stand_ins import MemoryExchange, candles
 from updater.service import Updater
 
 MINUTE = Interval.MINUTE

@@ -30,15 +30,14 @@ from node.config import ConfigFile, load_config
 from node.database import Heartbeats, open_database
 from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import Interval
+from node.environment import Settings
 from node.errors import ConfigError, NodeError
 from node.health import StatusServer
-from node.settings import Settings
-from tests.updater.stand_ins import MemoryExchange
-from updater.candle_keeper import CandleKeeper
+from tests.support.paths import ROOT
+from tests.support.updater_stand_ins import MemoryExchange
+from updater.candle_sync import CandleKeeper
 from updater.progress import UNCHANGED_MS, ProgressBoard
 from updater.service import Updater
-
-ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:

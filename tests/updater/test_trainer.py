@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from forecasting.ledger import Ledger
+from forecasting.live.ledger import Ledger
 from market.candle_store import CandleStore
 from model_store.manifest import Draft
 from model_store.store import ModelStore
@@ -21,16 +21,16 @@ from node.config import Config
 from node.config import Updater as UpdaterSection
 from node.database import Heartbeats, open_database
 from node.durations import DAY_MS
-from node.settings import Settings
+from node.environment import Settings
 from node.topics import Topic
-from tests.model_store.tiny_models import tiny_draft, tiny_graph
-from tests.updater.stand_ins import candles
+from tests.support.tiny_models import tiny_draft, tiny_graph
+from tests.support.updater_stand_ins import candles
 from updater import trainer as trainer_module
-from updater.contest import Contest, Failed, Trained, hold
+from updater.challenger import Contest, Failed, Trained, hold
+from updater.disk_space import TRAINING_NEEDS_BYTES
+from updater.live_skill import Finding, Reviewer
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
-from updater.review import Finding, Reviewer
-from updater.room import TRAINING_NEEDS_BYTES
 from updater.trainer import RETRY_MS, REVIEW_MS, Trainer
 
 BARS = 2200

@@ -19,7 +19,7 @@ from pytest_httpserver import HTTPServer
 
 from node.clock import SystemClock
 from node.config import ConfigFile
-from node.settings import Settings
+from node.environment import Settings
 from simulator.chain.faults import Fault, Faults
 from simulator.chain.others import OtherWorkers
 from simulator.chain.server import SimulatedChain

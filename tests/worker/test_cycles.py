@@ -10,8 +10,8 @@ from pathlib import Path
 from pytest_httpserver import HTTPServer
 
 from node.config import ConfigFile
-from node.settings import Settings
-from tests.held import held_by_cycles
+from node.environment import Settings
+from tests.support.held import held_by_cycles
 from tests.worker.conftest import SOON, RunningWorker, wait_until
 from tests.worker.test_process import RunChain
 from worker.service import Worker

@@ -17,11 +17,11 @@ from node.errors import ImplausibleAnswerError, TopicDiffersError
 from node.secrets import Secret
 from node.topics import Cell, Target, Topic
 from simulator.chain.topics import metadata_of
-from worker.agreement import compare
 from worker.chain_answers import TopicOnChain
 from worker.fees import Fees, Offer
 from worker.funds import Faucet
-from worker.plausible import check_plausible
+from worker.sanity_check import check_plausible
+from worker.topic_match import compare
 
 EVERY = [known for topics in CATALOGUE.values() for known in topics.values()]
 

@@ -16,10 +16,10 @@ import pytest
 import requests
 from pytest_httpserver import HTTPServer
 
+from tests.support.paths import ROOT
 from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
 
-ROOT = Path(__file__).parents[2]
 RunChain = Callable[..., RunningChain]
 
 

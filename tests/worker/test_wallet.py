@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from node.config import parse_config
+from node.environment import Settings
 from node.errors import WalletError
 from node.secrets import Secret, hide
-from node.settings import Settings
 from worker.wallet import load_wallet, new_words, read_wallet, write_wallet
 
 WORDS = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"

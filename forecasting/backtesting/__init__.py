@@ -1,0 +1,1 @@
+"""Models trained and scored on recorded candles, and the reports of it."""

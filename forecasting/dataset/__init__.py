@@ -1,0 +1,1 @@
+"""What models learn from: bars, features, targets and the windows made of them."""

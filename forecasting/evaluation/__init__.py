@@ -1,0 +1,1 @@
+"""How good forecasts are: losses, scores, significance; no torch."""

@@ -1,0 +1,1 @@
+"""The ledger of served forecasts, and how good they were."""

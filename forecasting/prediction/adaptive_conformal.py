@@ -1,0 +1,109 @@
+"""Intervals that follow the errors of the last days: by how much they are stretched, from errors that are already known.
+
+After every truth that fell outside its interval the interval grows, after every one inside it shrinks a little, in such a measure
+that both balance where as many lie inside as promised. The step is taken on the log of the stretch, and only when a truth is known,
+a horizon after its forecast.
+
+Nothing is carried from one moment to the next. What holds at a moment is worked out from nothing (no stretch) over the errors of
+a bounded past, so that a backtest, a node that has run for a year and one that has just been started say the same. That past begins
+at fixed times, since neighbouring moments then share the work; it is so long that its beginning no longer matters.
+
+Sources: I. Gibbs and E. Candès, "Adaptive conformal inference under distribution shift", 2021; A. Angelopoulos, E. Candès and
+R. Tibshirani, "Conformal PID control for time series prediction", 2023 (quantile tracking).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.dataset.bars import Floats, Integers
+from forecasting.dataset.signature import Signature
+from forecasting.prediction.conformal import LEVELS
+from node.durations import HOUR_MS
+
+PLACES_PER_HORIZON: Final = 4
+"""Errors counted in a horizon: its neighbours overlap, and say nearly the same."""
+
+SLOWEST, FASTEST = 0.1, 0.5
+"""Bounds of what a horizon of misses adds to the log of a stretch, which is the former for an hour and grows with its root: where a
+month holds few horizons, being late costs more than being nervous."""
+
+PATIENCE: Final = 20
+"""What the past that is looked at would add up to, were it all misses: many times more than any stretch."""
+
+BLOCKS: Final = 4
+"""A past begins anew as often within the length of one."""
+
+SMALLEST: Final = 1e-9
+"""Stands for no stretch at all, which has no log."""
+
+_OUTSIDE: Final = 1 - np.array(LEVELS) / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How errors are followed at one horizon. Places are moments `stride_ms` apart, counted since the epoch."""
+
+    stride_ms: int
+    delay: int
+    """Places after which a truth is known."""
+    gain: float
+    """What a miss adds to the log of the stretch."""
+    block: int
+    """Places that share the beginning of their past."""
+    memory: int
+    """Places that each past reaches back at least."""
+
+    @classmethod
+    def of(cls, signature: Signature) -> Pace:
+        """For the horizon and the candles of a model."""
+        stride = max(1, signature.steps // PLACES_PER_HORIZON)
+        horizons = min(FASTEST, max(SLOWEST, SLOWEST * math.sqrt(signature.horizon.ms / HOUR_MS)))
+        gain = horizons * stride / signature.steps
+        memory = math.ceil(PATIENCE / gain)
+        return cls(stride * signature.interval.ms, math.ceil(signature.steps / stride), gain, memory // BLOCKS, memory)
+
+    def place(self, times: Integers) -> Integers:
+        """The newest place at each time [n], in milliseconds UTC."""
+        return times // self.stride_ms
+
+    def start(self, places: Integers) -> Integers:
+        """Where the past of each place begins."""
+        return places // self.block * self.block - self.memory
+
+    def counts(self, times: Integers) -> npt.NDArray[np.bool_]:
+        """Whether the error of a forecast made at each time [n] is one that is counted."""
+        counted: npt.NDArray[np.bool_] = times % self.stride_ms == 0
+        return counted
+
+    def stretches(self, places: Integers, errors_at: Integers, needed: Floats) -> Floats:
+        """By what to stretch the intervals of each of LEVELS at these places, [n, 3].
+
+        `needed` [m, 3] is by what each interval should have been stretched to just hold the truth of the forecast made at each of
+        the places `errors_at` [m], ascending. What lies less than `delay` before a place has no say in it.
+        """
+        starts, which = np.unique(self.start(places), return_inverse=True)
+        length = int((places - starts[which]).max()) + 1
+        needed_logs = _spread_out(starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(needed, SMALLEST)))
+        inside = np.where(np.isnan(needed_logs), 0.0, -self.gain * _OUTSIDE)
+        miss = np.where(np.isnan(needed_logs), 0.0, self.gain)
+        logs = np.zeros_like(needed_logs)
+        for now in range(self.delay, length):
+            then = now - self.delay
+            logs[now] = logs[now - 1] + inside[then] + miss[then] * (needed_logs[then] > logs[then])
+        stretches: Floats = np.exp(logs[places - starts[which], which])
+        return stretches
+
+
+def _spread_out(places: Integers, errors_at: Integers, needed: Floats) -> Floats:
+    """What was needed at each of these places, of any shape [...]: shape [..., 3], NaN where there was no error."""
+    found = np.searchsorted(errors_at, places)
+    there = np.isin(places, errors_at)
+    with_nothing = np.concatenate((needed, np.full((1, len(LEVELS)), np.nan)))
+    spread: Floats = with_nothing[np.where(there, found, len(needed))]
+    return spread

@@ -1,0 +1,86 @@
+"""The losses as something to descend: the same curves as in `forecasting.evaluation.losses`, for torch.
+
+A network adds a correction to a line's answer. Its targets are therefore two columns [N, 2]: what came, and what the line said,
+both in scales; the loss is that of line and correction together. All are smooth enough for gradient descent: `mae`, `zptae` and
+`ztae` have a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from forecasting.evaluation.losses import CZAR_ALPHA, HUBER_DELTA, ZPTAE_PENALTY, ZPTAE_POWER
+from forecasting.training.training_loop import Loss
+
+_DELTA: Final = CZAR_ALPHA / math.sqrt(3)
+_CURVE: Final = 1 + _DELTA**2
+
+
+def squared(truth: Tensor, forecast: Tensor) -> Tensor:
+    """`mse`."""
+    return nn.functional.mse_loss(forecast, truth)
+
+
+def absolute(truth: Tensor, forecast: Tensor) -> Tensor:
+    """`mae`."""
+    return nn.functional.l1_loss(forecast, truth)
+
+
+def huber(truth: Tensor, forecast: Tensor) -> Tensor:
+    """Squared up to one scale, absolute beyond."""
+    return nn.functional.huber_loss(forecast, truth, delta=HUBER_DELTA)
+
+
+def zptae(truth: Tensor, forecast: Tensor) -> Tensor:
+    """Absolute error after a power-law tanh."""
+    bent = [values / (1 + values**2) ** ((1 - ZPTAE_POWER) / 2) for values in (truth, forecast)]
+    return ((bent[1] - bent[0]).abs() + (ZPTAE_PENALTY * (forecast - truth)) ** 4).mean()
+
+
+def czar(truth: Tensor, forecast: Tensor) -> Tensor:
+    """Composite zero-agnostic return loss, without the constant that no forecast can change."""
+    size, said = truth.abs(), forecast * torch.where(truth >= 0, 1.0, -1.0)
+    whole = _rise(size)
+    bend = torch.minimum(_bend(torch.zeros_like(size)), _bend(size))
+    wrong_side = _bend(torch.zeros_like(size)) * said**2 / 2 - said + whole
+    too_short = whole - _rise(said.clamp(min=0.0))
+    too_far = bend * (said - size) ** 2 / 2 + _CURVE / (1 + (size + _DELTA) ** 2) * (said - size)
+    return torch.where(said <= 0, wrong_side, torch.where(said <= size, too_short, too_far)).mean()
+
+
+def _rise(z: Tensor) -> Tensor:
+    return _CURVE * (torch.atan(z + _DELTA) - math.atan(_DELTA))
+
+
+def _bend(z: Tensor) -> Tensor:
+    return _CURVE * 2 * (z + _DELTA) / (1 + (z + _DELTA) ** 2) ** 2
+
+
+def ztae(truth: Tensor, forecast: Tensor) -> Tensor:
+    """Absolute error after a tanh."""
+    return (forecast.tanh() - truth.tanh()).abs().mean()
+
+
+DRIVING: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "ztae": ztae, "czar": czar,
+}  # fmt: skip
+"""(truth [N], forecast [N]), both in scales → mean loss."""
+
+
+def correcting(name: str, unit: float) -> Loss:
+    """The loss of a network whose answers, in multiples of `unit`, are added to what a line said."""
+    measure = DRIVING[name]
+
+    def loss(answers: Tensor, targets: Tensor) -> Tensor:
+        truth, line = targets.unbind(dim=1)
+        if name == "mse":
+            # In units, where ordinary targets have the size of 1: the settings of the optimiser suit that.
+            return measure((truth - line) / unit, answers)
+        return measure(truth, line + unit * answers)
+
+    return loss

@@ -1,0 +1,1 @@
+"""What is computed ahead of requests: the current snapshot of every topic's answer."""

@@ -1,0 +1,200 @@
+"""Writes what was answered into the ledger and scores what came of it, on a thread of its own.
+
+The watcher only notes; whether the database can be written, is locked or slow concerns nobody who asks for an answer. What could
+not be written waits and is tried again; what a killed process had not written yet is noted again by the next one, if its candle is
+still the newest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from forecasting.live.ledger import Ledger, ServedAnswer
+from forecasting.live.submissions import TakenAnswer
+from inference.answers.score_board import ScoreBoard, score_topic
+from inference.answers.snapshot import Answer, Board, TopicState
+from inference.metrics import InferenceMetrics
+from node.clock import Clock
+from node.durations import MINUTE_MS
+from node.errors import NodeError
+from node.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS: Final = 1.0
+RESCORE_MS: Final = MINUTE_MS
+REST: Final = 50.0
+"""How many times as long as a scoring took none follows it: requests need the processor more."""
+LONGEST_REST_SECONDS: Final = 60.0
+MOST_WAITING: Final = 20_000
+"""Answers that may wait for a database that cannot be written: a week of twenty topics in memory helps nobody."""
+
+
+class LedgerKeeper:
+    """Owns the writing side of the ledger and of the score board."""
+
+    def __init__(
+        self, *, open_ledger: Callable[[], Ledger], board: Board, scores: ScoreBoard, clock: Clock, metrics: InferenceMetrics
+    ) -> None:
+        self._open_ledger = open_ledger
+        self._board = board
+        self._scores = scores
+        self._clock = clock
+        self._metrics = metrics
+        self._ledger: Ledger | None = None
+        self._noted: dict[int, tuple[int, str]] = {}
+        self._waiting: dict[tuple[int, int], tuple[Topic, Answer]] = {}
+        self._taken: dict[tuple[int, int], TakenAnswer] = {}
+        self._accepted: dict[tuple[int, int], None] = {}
+        self._lock = threading.Lock()
+        self._in_trouble = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write and to score."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is waiting and end; a database that is locked is given a second."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread has ended, which only stopping does."""
+        return self._thread.ident is None or self._thread.is_alive()
+
+    def note(self, states: Iterable[TopicState]) -> None:
+        """These answers are about to be served: keep those that may be. Costs next to nothing and never fails."""
+        now_ms = self._clock.now_ms()
+        with self._lock:
+            for state in states:
+                if isinstance(state.outcome, Answer) and state.refusal(now_ms) is None:
+                    self._note(state.topic, state.outcome)
+            while len(self._waiting) > MOST_WAITING:
+                del self._waiting[next(iter(self._waiting))]
+                self._metrics.ledger_lost.inc()
+            self._metrics.ledger_waiting.set(len(self._waiting))
+
+    def _note(self, topic: Topic, answer: Answer) -> None:
+        noted = self._noted.get(topic.id)
+        if noted == (answer.made_from, str(topic.cell)):
+            return
+        self._noted[topic.id] = answer.made_from, str(topic.cell)
+        self._waiting.setdefault((topic.id, answer.made_from), (topic, answer))
+
+    def take(self, taken: TakenAnswer) -> None:
+        """The worker was given this: keep it, in the place of what it was given before for the same interval."""
+        with self._lock:
+            key = taken.topic_id, taken.asked.base_ms
+            if key in self._taken or len(self._taken) < MOST_WAITING:
+                self._taken[key] = taken
+
+    def accept(self, topic_id: int, base_ms: int) -> None:
+        """The worker says that the chain accepted what it had taken for this interval."""
+        with self._lock:
+            if len(self._accepted) < MOST_WAITING:
+                self._accepted[topic_id, base_ms] = None
+
+    def write(self) -> None:
+        """Write what is waiting, all at once; SQLAlchemyError leaves it waiting."""
+        self._write_answers()
+        self._write_taken()
+
+    def _write_answers(self) -> None:
+        with self._lock:
+            batch = dict(self._waiting)
+        if not batch:
+            return
+        self._opened().record([_served(topic, answer) for topic, answer in batch.values()])
+        with self._lock:
+            for key in batch:
+                self._waiting.pop(key, None)
+            self._metrics.ledger_waiting.set(len(self._waiting))
+        self._metrics.ledger_written.inc(len(batch))
+
+    def _write_taken(self) -> None:
+        with self._lock:
+            taken, accepted = dict(self._taken), list(self._accepted)
+        if not taken and not accepted:
+            return
+        self._opened().submissions.record(list(taken.values()), accepted)
+        with self._lock:
+            for key, written in taken.items():
+                if self._taken.get(key) is written:  # it may have been taken again meanwhile
+                    del self._taken[key]
+            for key in accepted:
+                self._accepted.pop(key, None)
+
+    def score(self) -> None:
+        """Score the topic that was scored the longest ago, if that is long enough."""
+        now_ms = self._clock.now_ms()
+        topics = {state.topic.id: state.topic for state in self._board.current.states}
+        self._scores.follow(topics.values())
+        # What was scored while the clock was far ahead is due as well.
+        ages = {topic: abs(now_ms - self._scores.scored_ms(topic)) for topic in topics.values()}
+        topic = max(ages, key=lambda each: ages[each], default=None)
+        if topic is not None and ages[topic] >= RESCORE_MS:
+            self._scores.put(score_topic(self._opened(), topic, now_ms))
+
+    def keep_safely(self, *, scoring: bool = True) -> None:
+        """Write, and score if that is wanted; trouble is said once when it begins and once when it is over."""
+        try:
+            self.write()
+            if scoring:
+                self.score()
+        except (SQLAlchemyError, NodeError, OSError) as error:
+            self._metrics.ledger_failures.inc()
+            if not self._in_trouble:
+                log.error("the ledger cannot be kept; answers are served all the same", error=error, waiting=len(self._waiting))
+            self._in_trouble = True
+        else:
+            if self._in_trouble:
+                log.info("the ledger is kept again")
+            self._in_trouble = False
+
+    def _run(self) -> None:
+        rested = 0.0
+        while True:
+            stopping = self._clock.wait(PAUSE_SECONDS, self._stop)
+            started = time.perf_counter()
+            scoring = started >= rested and not stopping
+            try:
+                self.keep_safely(scoring=scoring)
+            except Exception as error:
+                self._metrics.ledger_failures.inc()
+                log.exception("keeping the ledger failed", error=error)
+            if scoring:
+                ended = time.perf_counter()
+                rested = ended + min(LONGEST_REST_SECONDS, REST * (ended - started))
+            if stopping:
+                return
+
+    def _opened(self) -> Ledger:
+        if self._ledger is None:
+            self._ledger = self._open_ledger()
+        return self._ledger
+
+
+def _served(topic: Topic, answer: Answer) -> ServedAnswer:
+    made = answer.forecast
+    return ServedAnswer(
+        topic_id=topic.id,
+        cell=topic.cell,
+        made_from=answer.made_from,
+        version=answer.version,
+        value=answer.value,
+        last_price=made.last_price,
+        forecast=made.log_return_or_log_vol,
+        baseline=made.baseline_in_model_space,
+        scale=made.scale,
+        edges=answer.outlook.edges if answer.outlook is not None else None,
+    )

@@ -1,0 +1,173 @@
+"""GET /scores: how good the answers given were, topic by topic and version by version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from forecasting.live.ledger import Ledger
+from forecasting.live.live_scores import LiveScore, live_scores, rolling_ms, shown_ms, submitted_losses, submitted_scores
+from inference.answers.snapshot import Board
+from inference.routes.schemas import SubmissionShown, TopicScored
+from node.durations import DAY_MS, Duration
+from node.timestamps import utc_text
+from node.topics import Topic
+
+GAUGES = {
+    "skill": ("live_skill", "Skill of the answers given, against the baseline: 1 - loss / baseline loss."),
+    "coverage_90": ("live_coverage_90", "Part of the truths inside the answers' intervals of 90 percent."),
+    "directional_accuracy": ("live_directional_accuracy", "Part of the answers that had the direction right."),
+    "loss": ("live_loss", "The topic's loss of the answers given."),
+    "log10_loss": ("live_log10_loss", "Mean logarithm of the topic's loss of the answers given, as the chain scores it."),
+    "n": ("live_judged", "Answers whose truth is known."),
+}
+
+
+RECENT_MS: Final = DAY_MS
+MAX_RECENT: Final = 20
+"""Submissions that are shown one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicScores:
+    """A topic's answers since `since_ms`: how many there are, and how those turned out whose truth is known.
+
+    `scores` are of the answers that were servable, `submitted` of those that the worker took, of which `recent` are the newest.
+    """
+
+    topic: Topic
+    since_ms: int
+    scored_ms: int
+    answers: int
+    scores: tuple[LiveScore, ...]
+    submissions: int = 0
+    submitted: tuple[LiveScore, ...] = ()
+    recent: tuple[SubmissionShown, ...] = ()
+
+    @property
+    def live(self) -> tuple[LiveScore, ...]:
+        """Of submissions where any was judged, for these are paid; of all answers otherwise."""
+        return self.submitted or self.scores
+
+    @property
+    def overall(self) -> LiveScore | None:
+        """All versions together; None while nothing is known."""
+        return self.live[0] if self.live else None
+
+
+def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
+    """Everything that /scores shows of a topic."""
+    since_ms = now_ms - shown_ms(topic.cell)
+    return TopicScores(
+        topic=topic,
+        since_ms=since_ms,
+        scored_ms=now_ms,
+        answers=ledger.count(topic.id, since_ms=since_ms),
+        scores=tuple(live_scores(ledger, topic, since_ms=since_ms)),
+        submissions=ledger.submissions.count(topic.id, since_ms=since_ms),
+        submitted=tuple(submitted_scores(ledger, topic, since_ms=since_ms)),
+        recent=_recent(ledger, topic, now_ms),
+    )
+
+
+def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[SubmissionShown, ...]:
+    """The newest submissions, newest first: as many as fit a list on a page, and as far back as their truth is worth showing."""
+    since_ms = now_ms - topic.cell.horizon.ms - RECENT_MS
+    found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=since_ms).iloc[-MAX_RECENT:]
+    losses = submitted_losses(ledger, topic, since_ms=since_ms)
+    return tuple(_submission(row, losses.get(row["base_ms"])) for row in found.iloc[::-1].to_dict("records"))
+
+
+def _submission(row: dict[Hashable, Any], loss: float | None) -> SubmissionShown:
+    return {
+        "base": utc_text(row["base_ms"]),
+        "end": utc_text(row["end_ms"]),
+        "asked": utc_text(row["asked_ms"]),
+        "version": row["version"],
+        "value": row["value"],
+        "baseline": _known(row["baseline"]),
+        "actual": _known(row["actual"]),
+        "log10_loss": loss,
+        "accepted": None if row["accepted"] is None else bool(row["accepted"]),
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+class ScoreBoard:
+    """Where the ledger's keeper puts the newest scores and requests find them. Replacing them is one assignment."""
+
+    def __init__(self) -> None:
+        self.current: Mapping[int, TopicScores] = {}
+
+    def follow(self, topics: Iterable[Topic]) -> None:
+        """Forget what is not among these."""
+        wanted = set(topics)
+        self.current = {number: scores for number, scores in self.current.items() if scores.topic in wanted}
+
+    def scored_ms(self, topic: Topic) -> float:
+        """When a topic was scored; long ago if it never was."""
+        scores = self.current.get(topic.id)
+        return scores.scored_ms if scores else -math.inf
+
+    def put(self, scores: TopicScores) -> None:
+        """Replace a topic's scores."""
+        self.current = {**self.current, scores.topic.id: scores}
+
+
+def list_scores(board: Board, scored: ScoreBoard) -> Blueprint:
+    """The route, over what the ledger's keeper has scored."""
+    routes = Blueprint("scores", __name__)
+
+    @routes.get("/scores", endpoint="scores")
+    def show_scores() -> Response:
+        return jsonify([_show(state.topic, scored.current.get(state.topic.id)) for state in board.current.states])
+
+    return routes
+
+
+def _show(topic: Topic, found: TopicScores | None) -> TopicScored:
+    overall = found.overall if found else None
+    rolling = overall.rolling if overall else ()
+    basis: Literal["submissions", "answers"] = "submissions" if found and found.submitted else "answers"
+    return {
+        "topic_id": topic.id,
+        "token": topic.token,
+        "target": topic.cell.target.value,
+        "horizon": str(topic.cell.horizon),
+        "loss": topic.loss,
+        "scored": utc_text(found.scored_ms) if found else None,
+        "since": utc_text(found.since_ms) if found else None,
+        "answers": found.answers if found else 0,
+        "submissions": found.submissions if found else 0,
+        "basis": basis,
+        "overall": overall.to_dict() if overall else None,
+        "versions": [score.to_dict() for score in found.live[1:]] if found else [],
+        "rolling_over": str(Duration(rolling_ms(topic.cell))),
+        "rolling": {"open_time": [point.time_ms for point in rolling], "skill": [point.skill for point in rolling]},
+        "recent": list(found.recent) if found else [],
+    }
+
+
+class ScoreCollector(Collector):
+    """Live figures of every topic, read at the moment of the scrape; those that do not exist are left out."""
+
+    def __init__(self, scored: ScoreBoard) -> None:
+        self._scored = scored
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for field, (name, meaning) in GAUGES.items():
+            family = GaugeMetricFamily(f"allora_inference_{name}", meaning, labels=["topic"])
+            for number, found in self._scored.current.items():
+                value = getattr(found.overall.scores, field) if found.overall else None
+                if value is not None:
+                    family.add_metric([str(number)], value)
+            yield family

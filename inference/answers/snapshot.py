@@ -1,0 +1,194 @@
+"""Everything requests are answered from: one immutable picture of all topics, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Self
+
+import numpy as np
+
+from forecasting.dataset.signature import Signature
+from forecasting.prediction.composition import Prices
+from forecasting.prediction.conformal import Intervals
+from forecasting.prediction.forecast import Forecast, PathStep, path_of
+from node.durations import SECOND_MS, Duration, Interval
+from node.errors import BadParameterError, NotReadyError, UnknownTokenError, UnknownTopicError
+from node.topics import Topic
+
+RETRY_STALE_SECONDS: Final = 5
+RETRY_NO_ANSWER_SECONDS: Final = 10
+LONGEST_ECHO: Final = 40
+LONGEST_NUMBER: Final = 12
+"""Digits of a topic's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Candles an answer rests on, and the open time of the newest that is stored."""
+
+    symbol: str
+    interval: Interval
+    newest: int | None
+
+    @property
+    def next_close_ms(self) -> int:
+        """When the candle after the newest closes; before that nobody could have it."""
+        return 0 if self.newest is None else self.newest + 2 * self.interval.ms
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A forecast with what is known of its errors: the way to the horizon is plain arithmetic from here on."""
+
+    signature: Signature
+    intervals: Intervals
+    forecast: Forecast
+
+    def path(self, steps: int) -> list[PathStep]:
+        """In this many equal steps."""
+        return path_of(self.signature, self.intervals, self.forecast, steps)
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Low and high at the horizon of each level of intervals, in model space."""
+        said, scale = np.array([self.forecast.log_return_or_log_vol]), np.array([self.forecast.scale])
+        return tuple(self.intervals.bounds(said, scale)[0].tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A forecast, ready to be sent."""
+
+    value: float
+    body: bytes
+    version: str
+    made_from: int
+    """Open time of the newest bar the model read, UTC milliseconds."""
+    forecast: Forecast
+    prices: Prices = field(compare=False, repr=False)
+    """Of the newest minutes: what is known of an interval that began among them."""
+    outlook: Outlook | None = None
+    """None where the model does not know how far off it has been: it was published before models kept that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there is no answer, and what to do about it."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model in use."""
+
+    version: str
+    skill: float | None
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """One topic: its answer, or why there is none, and until when the answer may be served."""
+
+    topic: Topic
+    sources: tuple[Source, ...]
+    stale_after: Duration
+    champion: Champion | None
+    outcome: Answer | Problem
+
+    @property
+    def expires_ms(self) -> int:
+        """From here on some candle is overdue for too long."""
+        return min(source.next_close_ms for source in self.sources) + self.stale_after.ms
+
+    def overdue_since(self, now_ms: int) -> int | None:
+        """When the candle should have been there whose absence keeps the answer from being served; None if it is not that."""
+        if isinstance(self.outcome, Problem) or now_ms <= self.expires_ms:
+            return None
+        return min(source.next_close_ms for source in self.sources)
+
+    def refusal(self, now_ms: int) -> NotReadyError | None:
+        """Why no number may be served at `now_ms`; None if one may."""
+        if isinstance(self.outcome, Problem):
+            message = f"{self.topic}: {self.outcome.message}"
+            return NotReadyError(message, retry_after=RETRY_NO_ANSWER_SECONDS, hint=self.outcome.hint)
+        if now_ms <= self.expires_ms:
+            return None
+        oldest = min(self.sources, key=lambda source: source.next_close_ms)
+        overdue = (now_ms - oldest.next_close_ms) // SECOND_MS
+        message = (
+            f"{self.topic}: the next {oldest.interval} candle of {oldest.symbol} is {overdue} s overdue, "
+            f"and answers stop after {self.stale_after.seconds:.0f} s"
+        )
+        return NotReadyError(message, retry_after=RETRY_STALE_SECONDS, hint="Is the updater running, and the exchange reachable?")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a request needs of a topic, worked out once instead of at every request."""
+
+    state: TopicState
+    body: bytes | None
+    expires_ms: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All topics in the order of config.json."""
+
+    states: tuple[TopicState, ...] = ()
+    by_number: Mapping[int, Served] = field(default_factory=dict, compare=False, repr=False)
+    by_token: Mapping[str, Served] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, states: Iterable[TopicState]) -> Self:
+        """The first topic of a token answers for the token."""
+        kept = tuple(states)
+        by_number: dict[int, Served] = {}
+        by_token: dict[str, Served] = {}
+        for state in kept:
+            body = state.outcome.body if isinstance(state.outcome, Answer) else None
+            served = Served(state, body, state.expires_ms)
+            by_number[state.topic.id] = served
+            by_token.setdefault(state.topic.token, served)
+        return cls(kept, MappingProxyType(by_number), MappingProxyType(by_token))
+
+    def find(self, token: str, number: str | None, *, ambiguous: bool = True) -> Served:
+        """The topic a request means; an AnswerError that says what there is otherwise.
+
+        Without a number the token's first topic is meant, unless nothing may be `ambiguous` and the token has several.
+        """
+        wanted = token.upper()
+        first = self.by_token.get(wanted)
+        if first is None:
+            known = ", ".join(sorted(self.by_token)) or "none yet"
+            message = f"there is no topic for the token {token[:LONGEST_ECHO]!r}; tokens here are {known}"
+            raise UnknownTokenError(message, hint="Topics stand under worker in config.json.")
+        if number is None:
+            if not ambiguous and sum(state.topic.token == wanted for state in self.states) > 1:
+                hint = f"{self._topics_of(wanted)} Write ?topic={{TopicId}} into this topic's InferenceEndpoint."
+                raise BadParameterError(f"{wanted} has several topics here, and the request names none", hint=hint)
+            return first
+        if not (number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER):
+            raise BadParameterError(f"topic={number[:LONGEST_ECHO]!r} is not a number", hint=self._topics_of(wanted))
+        served = self.by_number.get(int(number))
+        if served is None or served.state.topic.token != wanted:
+            raise UnknownTopicError(f"{wanted} has no topic {int(number)} here", hint=self._topics_of(wanted))
+        return served
+
+    def _topics_of(self, token: str) -> str:
+        numbers = [str(state.topic.id) for state in self.states if state.topic.token == token]
+        return f"Topics of {token} here: {', '.join(numbers)}."
+
+
+class Board:
+    """Where the watcher puts the present snapshot and requests find it. Replacing it is one assignment."""
+
+    def __init__(self) -> None:
+        self.current = Snapshot()
+        self.asked: dict[int, int] = {}
+        """When the worker last asked for each topic, by number, UTC milliseconds."""

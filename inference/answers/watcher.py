@@ -1,0 +1,182 @@
+"""Keeps the snapshot true: looks at candles, champions and config.json a few times a second, and computes what has changed.
+
+Looking is a handful of indexed queries and one small file a model, so it can be done often; nothing has to notify inference, and
+what it serves depends on what is on disk alone. If the watcher hangs or fails, answers run out by themselves: their expiry is part
+of the snapshot.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from forecasting.live.ledger import Ledger
+from inference.answers.forecaster import Forecaster
+from inference.answers.snapshot import Board, Problem, Snapshot, Source, TopicState
+from inference.answers.training_status import UPDATER, no_model
+from inference.metrics import InferenceMetrics
+from market.candle_store import CandleStore
+from model_store.store import ModelStore
+from node.clock import Clock, Pause
+from node.config import ConfigFile
+from node.database import Heartbeat, Heartbeats
+from node.durations import MINUTE_MS, SECOND_MS
+from node.topics import Cell, Topic
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.5
+HUNG_AFTER_MS = 30 * SECOND_MS
+REMIND_MS = MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """What the updater writes and inference reads, and the answers that inference keeps itself."""
+
+    candles: CandleStore
+    heartbeats: Heartbeats
+    ledger: Ledger
+
+
+class Watcher:
+    """Owns the writing side of the board. `note` is told what is about to be served."""
+
+    def __init__(
+        self,
+        *,
+        config: ConfigFile,
+        inference_url: str,
+        open_data: Callable[[], MarketData],
+        models: ModelStore,
+        board: Board,
+        clock: Clock,
+        metrics: InferenceMetrics,
+        note: Callable[[tuple[TopicState, ...]], None] = lambda _: None,
+    ) -> None:
+        self._config = config
+        self._inference_url = inference_url
+        self._open_data = open_data
+        self._models = models
+        self._board = board
+        self._clock = clock
+        self._metrics = metrics
+        self._note = note
+        self._data: MarketData | None = None
+        self._topics: tuple[Topic, ...] = ()
+        self._forecasters: dict[Cell, Forecaster] = {}
+        self._numbers: dict[Cell, list[int]] = {}
+        self._looked_ms = clock.monotonic_ms()
+        self._complained = Pause(clock)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._configure()
+
+    def start(self) -> None:
+        """Look once, so that what can be served is served from the first request on, then go on looking on a thread."""
+        self.look_safely()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a look in progress is given a second."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread has ended, which only stopping does."""
+        return self._thread.ident is None or self._thread.is_alive()
+
+    @property
+    def data(self) -> MarketData | None:
+        """The database; None until it could be opened."""
+        return self._data
+
+    def hung_for_ms(self) -> int | None:
+        """How long no look has succeeded, if that is too long."""
+        silent = self._clock.monotonic_ms() - self._looked_ms
+        return silent if silent > HUNG_AFTER_MS else None
+
+    def _run(self) -> None:
+        while not self._clock.wait(LOOK_SECONDS, self._stop):
+            self.look_safely()
+
+    def look_safely(self) -> None:
+        """One look; whatever goes wrong is said in the log and tried again with the next."""
+        started = time.perf_counter()
+        try:
+            self.look()
+        except Exception as error:
+            self._metrics.failed_rounds.inc()
+            self._complain(error)
+        else:
+            self._looked_ms = self._clock.monotonic_ms()
+            self._complained.end()
+            self._metrics.last_round.set(self._clock.now_ms() / SECOND_MS)
+        self._metrics.round_seconds.observe(time.perf_counter() - started)
+
+    def look(self) -> None:
+        """Put a snapshot in force that shows what config, candles and champions are now, if it differs from the present one."""
+        self._config.follow(self._configure)
+        if self._data is None:
+            self._data = self._open_data()
+        snapshot = Snapshot.of(self._states(self._data))
+        self._note(snapshot.states)
+        if snapshot != self._board.current:
+            self._board.current = snapshot
+            self._metrics.swaps.inc()
+
+    def _states(self, data: MarketData) -> list[TopicState]:
+        now = self._clock.now_ms()
+        heartbeat = data.heartbeats.last(UPDATER)
+        newest = cache(data.candles.newest)  # many topics read the same candles
+        sources = {}
+        with data.candles.one_connection():
+            for cell, forecaster in self._forecasters.items():
+                with self._about(cell):
+                    forecaster.follow_champion(now)
+                    sources[cell] = forecaster.sources(newest, now)
+        return [self._state(topic, data, sources[topic.cell], heartbeat, now) for topic in self._topics]
+
+    def _state(
+        self, topic: Topic, data: MarketData, sources: tuple[Source, ...], heartbeat: Heartbeat | None, now_ms: int
+    ) -> TopicState:
+        forecaster = self._forecasters[topic.cell]
+        with self._about(topic.cell):
+            outcome = forecaster.outcome(data.candles, sources) or no_model(topic, heartbeat, now_ms)
+        return TopicState(topic, sources, self._config.current.inference.stale_after, forecaster.champion, outcome)
+
+    def _about(self, cell: Cell) -> AbstractContextManager[None]:
+        """Lines of the log said meanwhile name the topics that the model answers."""
+        return bound_contextvars(topics=self._numbers[cell])
+
+    def _configure(self) -> None:
+        """Follow the topics of the present config; models that are still wanted stay loaded."""
+        self._topics = self._config.current.topics(self._inference_url)
+        wanted = {topic.cell: None for topic in self._topics}
+        self._forecasters = {cell: self._forecasters.get(cell) or Forecaster(cell, self._models) for cell in wanted}
+        self._numbers = {cell: [topic.id for topic in self._topics if topic.cell == cell] for cell in wanted}
+        self._announce()
+
+    def _announce(self) -> None:
+        """Topics are known from their first moment, before anything was looked up for them."""
+        known = {state.topic: state for state in self._board.current.states}
+        self._board.current = Snapshot.of(known.get(topic) or self._beginning(topic) for topic in self._topics)
+
+    def _beginning(self, topic: Topic) -> TopicState:
+        sources = (Source(topic.cell.symbol, topic.cell.interval, None),)
+        problem = Problem("inference has just begun with this topic", "Ask again in a moment.")
+        return TopicState(topic, sources, self._config.current.inference.stale_after, None, problem)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained.lasts:
+            self._complained.begin(REMIND_MS)
+            log.error("looking at candles and models failed, answers will run out", error=error)

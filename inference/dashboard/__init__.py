@@ -1,1 +1,0 @@
-"""The page at `/`: how the node is doing, for people. Its data come from the same routes that anyone may read."""

@@ -1,0 +1,1 @@
+"""How HTTP is spoken: the server and its limits, headers, errors, query parameters."""

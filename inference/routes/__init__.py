@@ -1,0 +1,1 @@
+"""A file for each route: its path, parameters, schema and words."""

@@ -1,0 +1,1 @@
+"""Where candles come from: one file for each exchange."""

@@ -1,0 +1,93 @@
+"""The report is one page that asks nobody for anything."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plotly.offline import get_plotlyjs
+
+from forecasting.backtesting.backtest import FIELDS, Plan, Result, Trial, figures_of
+from forecasting.backtesting.chart_data import Curves, curves_of
+from forecasting.backtesting.report import report_of
+from forecasting.evaluation.scores import Walk
+from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
+from node.topics import Target
+
+TRIAL = Trial("BTC", Target.PRICE, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
+
+
+def walk_of(count: int, skill: float = 0.3) -> Walk:
+    noise = np.random.default_rng(0)
+    truth = noise.normal(size=count) * 1e-3
+    zeros, ones = np.zeros(count), np.full(count, 1e-3)
+    forecast = skill * truth + skill * noise.normal(size=count) * 1e-4
+    return Walk(np.arange(count) * MINUTE_MS, truth, forecast, zeros, ones, 5)
+
+
+def result_of(walk: Walk) -> Result:
+    scores = walk.score("mse")
+    return Result(TRIAL, 1.5, scores, figures_of(scores), curves_of(walk, "mse"), fits=1)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    missing = Result(replace(TRIAL, token="SOL"), 0.1, problem="there are no <1m> candles of SOL")
+    return report_of(Plan(folders=(), train_until_ms=0), [result_of(walk_of(2_000)), result_of(walk_of(500, 0.0)), missing])
+
+
+def test_nothing_is_loaded_from_anywhere(page: str) -> None:
+    own = page.replace(get_plotlyjs(), "")
+    assert len(own) < 0.1 * len(page)
+    assert "http:" not in own.replace("http-equiv", "")
+    assert "https:" not in own
+    assert not re.search(r"<(link|iframe|img|object|embed)|src=|@import|url\(", own)
+    assert "default-src 'none'" in own
+
+
+def test_every_cell_stands_in_the_table_and_every_field_in_its_head(page: str) -> None:
+    head = re.findall(r"<th>(\w+)</th>", page)
+    assert [name for name in head if name in FIELDS] == list(FIELDS)
+    assert {"coverage_50", "coverage_80"} == set(head) - set(FIELDS)
+    assert "there are no &lt;1m&gt; candles of SOL" in page
+    assert "2 of 3" in page
+
+
+def test_every_tested_cell_has_its_charts(page: str) -> None:
+    found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page, re.S)
+    assert found
+    charts = json.loads(found[1])
+    assert len(charts["cells"]) == 2
+    for figures in charts["cells"]:
+        titles = [figure["layout"]["title"]["text"] for figure in figures]
+        assert [title.split()[0] for title in titles] == ["Loss", "Forecast", "Calibration:", "Worst"]
+    assert len(charts["overview"]) == 2
+
+
+def test_equity_ends_at_the_skill(page: str) -> None:
+    walk = walk_of(2_000)
+    curves = curves_of(walk, "mse")
+    assert curves.equity[-1] == pytest.approx(walk.score("mse").skill, rel=1e-4)
+    assert len(curves.times) == len(curves.equity) <= 400
+    assert curves.times[-1] == walk.times[-1]
+
+
+def test_a_forecaster_with_skill_is_calibrated_upwards_and_one_without_has_no_bins() -> None:
+    curves = curves_of(walk_of(2_000), "mse")
+    assert curves.bin_said == sorted(curves.bin_said)
+    assert curves.bin_came[0] < 0 < curves.bin_came[-1]
+    assert curves_of(walk_of(500, 0.0), "mse").bin_said == []
+
+
+def test_the_worst_hour_is_the_one_of_the_crash() -> None:
+    walk = walk_of(2_000)
+    crashed = walk.truth.copy()
+    crashed[1_234] = -0.5
+    curves: Curves = curves_of(replace(walk, truth=crashed), "mse")
+    worst = curves.worst_hours[0]
+    assert worst.open_time == 1_234 * MINUTE_MS // HOUR_MS * HOUR_MS
+    assert worst.loss > 0.5
+    assert len(curves.worst_hours) == 10

@@ -1,0 +1,231 @@
+"""What is servable is kept once; the ledger's troubles are its own, and no request ever waits for it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from structlog.testing import capture_logs
+
+from forecasting.live.ledger import Ledger
+from inference.answers import ledger_writer as ledger_keeper
+from inference.answers.ledger_writer import LedgerKeeper
+from inference.answers.snapshot import Answer
+from node.database import open_database
+from node.durations import MINUTE_MS
+from tests.inference.conftest import BTC_10M, BTC_24H, SOL_15M, START_MS, Node
+from tests.support.paths import ROOT
+
+
+def kept(node: Node, topic: int = 3) -> list[int]:
+    return [int(time) for time in Ledger(node.engine).answers(topic, since_ms=0)["made_from"]]
+
+
+def next_minute(node: Node, last_close: float = 65_000.0) -> None:
+    node.clock.advance(60)
+    node.store_candles(BTC_10M, last_close=last_close)
+    node.watcher.look()
+
+
+def count(node: Node, name: str) -> float | None:
+    return node.metrics.registry.get_sample_value(f"allora_inference_ledger_{name}")
+
+
+def test_an_answer_is_kept_as_it_was_served(node: Node) -> None:
+    node.fill(BTC_10M, answer=0.25)
+    node.keeper.keep_safely()
+    state = node.board.current.states[0]
+    assert isinstance(state.outcome, Answer)
+    row = Ledger(node.engine).answers(3, since_ms=0).iloc[0]
+    assert row["value"] == state.outcome.value
+    assert row["baseline"] == row["last_price"] == 64_000.5
+    assert (row["made_from"], row["for_when"]) == (START_MS - MINUTE_MS, START_MS + 10 * MINUTE_MS)
+    assert row["version"] == state.outcome.version
+
+
+def test_intervals_are_kept_with_the_answer(node: Node) -> None:
+    intervals = {"50": (-0.5, 0.5), "80": (-1.0, 1.0), "90": (-2.0, 2.0)}
+    node.fill(BTC_10M, intervals=intervals)
+    node.keeper.keep_safely()
+    row = Ledger(node.engine).answers(3, since_ms=0).iloc[0]
+    last = node.client.get("/forecast/BTC?topic=3&steps=1").get_json()["steps"][-1]
+    for level in ("50", "80", "90"):
+        assert [row[f"low_{level}"], row[f"high_{level}"]] == pytest.approx(last["intervals"][level])
+
+
+def test_each_candle_is_kept_once_however_often_it_is_looked_at(node: Node) -> None:
+    node.fill(BTC_10M)
+    for _ in range(3):
+        node.keeper.keep_safely()
+        node.watcher.look()
+    next_minute(node)
+    node.keeper.keep_safely()
+    assert kept(node) == [START_MS - MINUTE_MS, START_MS]
+    assert count(node, "written_total") == 2
+
+
+def test_answers_between_two_writings_are_written_together(node: Node) -> None:
+    node.fill(BTC_10M)
+    for _ in range(5):
+        next_minute(node)
+    assert kept(node) == []
+    assert count(node, "waiting") == 6
+    node.keeper.keep_safely()
+    assert len(kept(node)) == 6
+    assert count(node, "waiting") == 0
+
+
+def test_a_long_bar_is_kept_once_though_each_minute_has_a_price_of_its_own(node: Node) -> None:
+    node.fill(BTC_24H)
+    first = node.get("/inference/BTC?topic=69")
+    node.clock.advance(60)
+    node.store_candles(BTC_24H, last_close=66_000.0)
+    node.watcher.look()
+    assert node.get("/inference/BTC?topic=69") != first
+    node.keeper.keep_safely()
+    assert Ledger(node.engine).answers(69, since_ms=0)["last_price"].tolist() == [64_000.5]
+
+
+def test_what_may_not_be_served_is_not_kept(node: Node) -> None:
+    node.store_candles(BTC_10M)
+    node.promote(BTC_10M, 0.0)
+    node.clock.advance(3_600)
+    node.watcher.look()
+    node.keeper.keep_safely()
+    assert node.get("/inference/BTC")[0] == 503
+    assert kept(node) == []
+
+
+def test_a_restart_and_a_second_watcher_keep_nothing_twice(node: Node) -> None:
+    node.fill(BTC_10M)
+    node.keeper.keep_safely()
+    other = node.another_keeper()
+    other.note(node.board.current.states)
+    node.promote(BTC_10M, 0.5)
+    node.watcher.look()
+    restarted = node.another_keeper()
+    restarted.note(node.board.current.states)
+    other.keep_safely()
+    restarted.keep_safely()
+    rows = Ledger(node.engine).answers(3, since_ms=0)
+    assert len(rows) == 1
+    assert rows["version"][0] != node.models.champion_version(BTC_10M)
+
+
+def test_what_a_killed_process_had_not_written_is_written_by_the_next(node: Node) -> None:
+    node.fill(BTC_10M)
+    node.keeper = node.another_keeper()
+    node.watcher.look()
+    node.keeper.keep_safely()
+    assert kept(node) == [START_MS - MINUTE_MS]
+
+
+def test_a_locked_database_stops_no_answer_and_loses_none(node: Node, tmp_path: Path) -> None:
+    node.fill(BTC_10M)
+    node.keeper.keep_safely()
+    impatient = open_database(node.database_url)
+    with impatient.connect() as connection:
+        connection.connection.execute("PRAGMA busy_timeout=1")
+    node.keeper = LedgerKeeper(
+        open_ledger=lambda: Ledger(impatient), board=node.board, scores=node.scores, clock=node.clock, metrics=node.metrics
+    )
+    next_minute(node)
+    locked = sqlite3.connect(tmp_path / "node.db")
+    locked.execute("BEGIN IMMEDIATE")
+    with capture_logs() as logs:
+        for _ in range(3):
+            node.keeper.keep_safely()
+    assert [entry["event"] for entry in logs] == ["the ledger cannot be kept; answers are served all the same"]
+    assert count(node, "failures_total") == 3
+    assert node.get("/inference/BTC") == (200, "65000.0")
+    locked.rollback()
+    locked.close()
+    with capture_logs() as logs:
+        node.keeper.keep_safely()
+    assert [entry["event"] for entry in logs] == ["the ledger is kept again"]
+    assert kept(node) == [START_MS - MINUTE_MS, START_MS]
+    impatient.dispose()
+
+
+def test_a_database_that_can_only_be_read_stops_no_answer(node: Node, tmp_path: Path) -> None:
+    node.fill(BTC_10M)
+    read_only = create_engine(f"sqlite:///file:{tmp_path}/node.db?mode=ro&uri=true")
+    node.keeper = LedgerKeeper(
+        open_ledger=lambda: Ledger(read_only), board=node.board, scores=node.scores, clock=node.clock, metrics=node.metrics
+    )
+    next_minute(node)
+    node.keeper.keep_safely()
+    assert count(node, "failures_total") == 1
+    assert node.get("/inference/BTC") == (200, "65000.0")
+    read_only.dispose()
+
+
+def test_waiting_answers_are_bounded_and_the_oldest_go_first(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_keeper, "MOST_WAITING", 3)
+    node.fill(BTC_10M)
+    for _ in range(4):
+        next_minute(node)
+    assert count(node, "lost_total") == 2
+    node.keeper.keep_safely()
+    assert kept(node) == [START_MS + minute * MINUTE_MS for minute in (1, 2, 3)]
+
+
+def test_the_thread_writes_what_waits_when_it_ends(node: Node) -> None:
+    node.fill(BTC_10M, SOL_15M)
+    node.keeper.start()
+    node.keeper.stop()
+    assert len(kept(node)) == 1
+    assert len(kept(node, 82)) == 1
+
+
+def test_scores_are_shown_once_truths_are_known_and_counted_before(node: Node) -> None:
+    node.fill(BTC_10M, answer=0.1)
+    node.keeper.keep_safely()
+    before = {topic["topic_id"]: topic for topic in node.client.get("/scores").get_json()}
+    assert list(before) == [3, 69, 84, 82]
+    assert (before[3]["answers"], before[3]["overall"], before[3]["versions"]) == (1, None, [])
+    assert before[69]["scored"] is None
+    for minute in range(30):
+        next_minute(node, last_close=65_000.0 + minute)
+    for _ in node.board.current.states:
+        node.keeper.keep_safely()
+    shown = node.client.get("/scores").get_json()[0]
+    assert shown["answers"] == 31
+    assert shown["overall"]["n"] == 21
+    assert [version["version"] for version in shown["versions"]] == [node.models.champion_version(BTC_10M)]
+    assert shown["rolling"]["open_time"][-1] == shown["overall"]["last_ms"]
+    assert shown["rolling"]["skill"][-1] == pytest.approx(shown["overall"]["skill"])
+    metrics = node.get("/metrics")[1]
+    assert f'allora_inference_live_skill{{topic="3"}} {shown["overall"]["skill"]}' in metrics
+    assert 'allora_inference_live_judged{topic="3"} 21.0' in metrics
+    assert 'allora_inference_live_skill{topic="69"}' not in metrics
+
+
+def test_every_key_of_scores_is_described_and_every_described_key_is_there(node: Node) -> None:
+    node.fill(BTC_10M)
+    for _ in range(12):
+        next_minute(node)
+    node.keeper.keep_safely()
+    shown = node.client.get("/scores").get_json()[0]
+    text = (ROOT / "docs/scores.md").read_text()
+    table = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(table)) == list(shown)
+    figures = text.split("Figures are ")[1].split("As metrics")[0]
+    assert set(re.findall(r"`(\w+)`", figures)) <= shown["overall"].keys()
+
+
+def test_every_topic_gets_its_turn_and_those_no_longer_asked_for_are_forgotten(node: Node) -> None:
+    node.watcher.look()
+    for number in range(1, 5):
+        node.keeper.keep_safely()
+        assert len(node.scores.current) == number
+    first = dict(node.scores.current)
+    node.keeper.keep_safely()
+    assert node.scores.current == first
+    node.write_config([69])
+    node.watcher.look()
+    node.keeper.keep_safely()
+    assert list(node.scores.current) == [69]
