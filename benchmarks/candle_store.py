@@ -56,7 +56,7 @@ def main() -> None:
         replaced = seconds(lambda: store.upsert(SYMBOL, MINUTE, candles.tail(2)))
         read = seconds(lambda: store.window(SYMBOL, MINUTE, first, last))
         newest = seconds(lambda: store.last(SYMBOL, MINUTE, 1000))
-        holes = seconds(lambda: store.holes(SYMBOL, MINUTE, first - HOUR_MS, last))
+        gaps = seconds(lambda: store.gaps(SYMBOL, MINUTE, first - HOUR_MS, last))
         size = sum(path.stat().st_size for path in Path(folder).glob("candles.db*")) / 1e6
         engine.dispose()
         candles.to_parquet(parquet, index=False)
@@ -69,7 +69,7 @@ def main() -> None:
             ("write the newest two", replaced, 2),
             ("read all into a frame", read, len(candles)),
             ("read the newest 1000", newest, 1000),
-            ("look for holes", holes, len(candles)),
+            ("look for gaps", gaps, len(candles)),
             ("yardstick: read all from Parquet", yardstick, len(candles)),
         ):
             table.add_row(what, f"{took * 1000:.1f}", f"{count / took:,.0f}")

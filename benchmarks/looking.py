@@ -18,7 +18,7 @@ from rich.table import Table
 
 from node.durations import Duration
 from node.logs import configure_logs
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.inference.conftest import Node
 
 TOPICS = 200
@@ -41,17 +41,17 @@ def seconds(action: Callable[[], object]) -> list[float]:
 def main() -> None:
     """Measure and print."""
     configure_logs("benchmark", "error")
-    cells = [Cell(token, Target.PRICE, Duration.parse(horizon)) for token in TOKENS for horizon in HORIZONS]
+    tasks = [Task(token, Target.PRICE, Duration.parse(horizon)) for token in TOKENS for horizon in HORIZONS]
     with tempfile.TemporaryDirectory() as folder:
         node = Node(Path(folder), [3])
         entries = [
-            {"topicId": 1000 + number, "parameters": {"Token": cell.token, "Target": "price", "Horizon": str(cell.horizon)}}
-            for number, cell in enumerate(cells[:TOPICS])
+            {"topicId": 1000 + number, "parameters": {"Token": task.token, "Target": "price", "Horizon": str(task.horizon)}}
+            for number, task in enumerate(tasks[:TOPICS])
         ]
         node.config_path.write_text(json.dumps({"worker": entries}))
-        for cell in cells:
-            node.store_candles(cell)
-            node.promote(cell, 0.0)
+        for task in tasks:
+            node.store_candles(task)
+            node.promote(task, 0.0)
         node.watcher.look()
         states = node.board.current.states
         assert len(states) == TOPICS

@@ -33,10 +33,10 @@ from node.clock import SystemClock
 from node.database import open_database
 from node.durations import Duration, Interval
 from node.logs import configure_logs
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL = Cell("BTC", Target.PRICE, Duration.parse("10m"))
+TASK = Task("BTC", Target.PRICE, Duration.parse("10m"))
 GOAL = 0.8
 ROUNDS = 5
 ROUND_SECONDS = 1.0
@@ -93,8 +93,8 @@ def prepare(folder: Path) -> dict[str, str]:
     config = {"worker": [{"topicId": 3}], "inference": {"staleAfter": "60m"}}
     (folder / "config.json").write_text(json.dumps(config))
     frame = candles(clock.now_ms())
-    CandleStore(open_database(environment["DATABASE_URL"])).upsert(CELL.symbol, Interval.MINUTE, frame)
-    candidate = train(CELL, "birnn", "mse", frame, max_epochs=1)
+    CandleStore(open_database(environment["DATABASE_URL"])).upsert(TASK.symbol, Interval.MINUTE, frame)
+    candidate = train(TASK, "birnn", "mse", frame, max_epochs=1)
     store = ModelStore(folder / "checkpoints", clock)
     draft = Draft(
         signature=candidate.signature.to_dict(),
@@ -105,8 +105,8 @@ def prepare(folder: Path) -> dict[str, str]:
         gate=Gate(promoted=True, reason="for the benchmark"),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
     )
-    version = store.publish(CELL, graph=candidate.graph, weights=candidate.weights, draft=draft).version
-    store.promote(CELL, version, "for the benchmark")
+    version = store.publish(TASK, graph=candidate.graph, weights=candidate.weights, draft=draft).version
+    store.promote(TASK, version, "for the benchmark")
     return environment
 
 

@@ -47,11 +47,11 @@ def backtest(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.", dir_okay=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report there, one file.", dir_okay=False)] = None,
 ) -> None:
-    """Train each cell on what a record holds up to a date, and test it on what lies after, beside the baseline.
+    """Train each task on what a record holds up to a date, and test it on what lies after, beside the baseline.
 
-    Without --target, --horizon and --interval the usual cells are tried: prices 5, 10 and 20 minutes ahead on 1m and 5m candles,
+    Without --target, --horizon and --interval the usual tasks are tried: prices 5, 10 and 20 minutes ahead on 1m and 5m candles,
     8 and 24 hours ahead on 1h candles, volatility over 15 minutes and 4 hours on 1m candles. Without --train-until the newest fifth
-    of each cell's candles is the test.
+    of each task's candles is the test.
     """
     from forecasting.backtesting.backtest import Plan, run
     from forecasting.backtesting.tasks import Choice, trials_of
@@ -86,7 +86,7 @@ def backtest(
     print_table(_table(results))
     _write(results, plan, json_file, report)
     if all(result.problem for result in results):
-        raise NotEnoughDataError("none of the cells could be tested", hint="The table says why.")
+        raise NotEnoughDataError("none of the tasks could be tested", hint="The table says why.")
 
 
 def _in_order(
@@ -132,7 +132,7 @@ def _table(results: list[Result]) -> Table:
         table.add_column(name, justify="right")
     for result in results:
         trial = result.trial
-        names = (str(trial.cell), trial.interval.value, trial.model, trial.loss)
+        names = (str(trial.task), trial.interval.value, trial.model, trial.loss)
         if result.problem:
             table.add_row(*names, f"[yellow]{result.problem}[/yellow]")
             continue

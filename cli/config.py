@@ -39,7 +39,7 @@ def check(
         typer.echo(f"hint: {hint}", err=True)
     if as_json:
         rows = [
-            {"topic_id": t.id, "token": t.token, "target": t.cell.target.value, "horizon": str(t.cell.horizon), "model": t.model}
+            {"topic_id": t.id, "token": t.token, "target": t.task.target.value, "horizon": str(t.task.horizon), "model": t.model}
             for t in topics
         ]
         typer.echo(json.dumps(rows, indent=2))
@@ -48,8 +48,8 @@ def check(
     for name in ("topic", "token", "target", "horizon", "candles", "model", "loss"):
         table.add_column(name)
     for t in topics:
-        cell = t.cell
-        table.add_row(str(t.id), cell.token, cell.target.value, str(cell.horizon), cell.interval.value, t.model, t.loss)
+        task = t.task
+        table.add_row(str(t.id), task.token, task.target.value, str(task.horizon), task.interval.value, t.model, t.loss)
     Console().print(table)
 
 

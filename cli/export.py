@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Write what the node has of one topic into a file.
 
-    raw: the candles as they are stored. clean: every time between the first and the last, a column `missing` telling the holes,
+    raw: the candles as they are stored. clean: every time between the first and the last, a column `missing` telling the gaps,
     whose other values are empty. features: what the topic's model reads, candle by candle. answers: every answer served, with its
     intervals, the baseline and what came of it. submissions: what the worker took to submit, nonce by nonce, and what came of it.
     Times are UTC milliseconds, values in the network's unit.
@@ -76,22 +76,22 @@ def _frame(place: Place, topic: Topic, layer: Layer, start_ms: int, end_ms: int)
         if layer is Layer.SUBMISSIONS:
             from forecasting.live.live_scores import submitted_losses
 
-            found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=start_ms, until_ms=end_ms)
+            found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=start_ms, until_ms=end_ms)
             losses = submitted_losses(ledger, topic, since_ms=start_ms, until_ms=end_ms)
             return found.assign(log10_loss=found["base_ms"].map(losses))
         return ledger.answers(topic.id, since_ms=start_ms, until_ms=end_ms)
-    store, interval = CandleStore(engine), topic.cell.interval
-    candles = store.window(topic.cell.symbol, interval, start_ms, end_ms)
+    store, interval = CandleStore(engine), topic.task.interval
+    candles = store.window(topic.task.symbol, interval, start_ms, end_ms)
     if layer is Layer.CLEAN:
-        return _with_holes(candles, interval.ms)
+        return _with_gaps(candles, interval.ms)
     if layer is Layer.FEATURES:
         leader = store.window(symbol_of(topic.leader), interval, start_ms, end_ms) if topic.leader else None
         return _features(topic, candles, leader)
     return candles
 
 
-def _with_holes(candles: pd.DataFrame, step_ms: int) -> pd.DataFrame:
-    """On the whole grid, holes as empty rows that say so."""
+def _with_gaps(candles: pd.DataFrame, step_ms: int) -> pd.DataFrame:
+    """On the whole grid, gaps as empty rows that say so."""
     if candles.empty:
         return candles
     times = range(int(candles["open_time"].iloc[0]), int(candles["open_time"].iloc[-1]) + step_ms, step_ms)
@@ -105,9 +105,9 @@ def _features(topic: Topic, candles: pd.DataFrame, leader: pd.DataFrame | None) 
     from forecasting.dataset.bars import beside
     from forecasting.dataset.feature_catalogue import chosen_features, feature_matrix
 
-    names = chosen_features(topic.cell.target, topic.features, topic.leader)
+    names = chosen_features(topic.task.target, topic.features, topic.leader)
     whole = candles if leader is None else beside(candles, leader)
-    matrix = pd.DataFrame(feature_matrix(whole, names, topic.cell.interval), columns=list(names))
+    matrix = pd.DataFrame(feature_matrix(whole, names, topic.task.interval), columns=list(names))
     return pd.concat([whole[["open_time"]], matrix], axis=1)
 
 

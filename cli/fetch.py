@@ -51,7 +51,7 @@ def fetch(
                 problems.append(error)
                 rows.append(row | {"problem": error.message})
                 continue
-        row |= {"stored": done.stored, "have": done.have, "want": done.want, "holes": done.holes}
+        row |= {"stored": done.stored, "have": done.have, "want": done.want, "holes": done.gaps}
         if done.complaint is not None:
             problems.append(done.complaint)
             row["problem"] = done.complaint.message

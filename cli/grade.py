@@ -89,7 +89,7 @@ def _of_topic(number: int, over: str | None) -> Grading:
 
     place = find_node()
     topic = place.topic(number)
-    reach_ms = read_one("--over", over, Duration.parse).ms if over else shown_ms(topic.cell)
+    reach_ms = read_one("--over", over, Duration.parse).ms if over else shown_ms(topic.task)
     return grade_topic(Ledger(open_database(place.settings.database_url)), topic, since_ms=SystemClock().now_ms() - reach_ms)
 
 

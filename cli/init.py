@@ -111,7 +111,7 @@ def _number(text: str) -> int:
 def _list_topics(network: str) -> None:
     typer.echo(f"\nTopics of {network} that the node knows:")
     for known in CATALOGUE[network].values():
-        typer.echo(f"  {known.id:>4}  {known.cell.token:<5} {known.cell.target.value:<10} {known.cell.horizon}")
+        typer.echo(f"  {known.id:>4}  {known.task.token:<5} {known.task.target.value:<10} {known.task.horizon}")
     typer.echo("")
 
 

@@ -33,13 +33,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")
     """Every version of every model, newest first, and which one is champion."""
     store = _store(load_settings())
     rows = []
-    for cell in store.cells():
-        champion = store.champion_version(cell)
-        for manifest in store.history(cell):
+    for task in store.tasks():
+        champion = store.champion_version(task)
+        for manifest in store.history(task):
             skill = manifest.scores.get("skill")
             rows.append(
                 {
-                    "model": str(cell),
+                    "model": str(task),
                     "version": manifest.version,
                     "champion": manifest.version == champion,
                     "skill": skill,
@@ -60,30 +60,30 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")
 def show(topic_id: TopicId, version: Annotated[str | None, typer.Argument(help="Default: the champion.")] = None) -> None:
     """The manifest of one version: what it was trained on, its scores, and the gate's reason."""
     place = find_node()
-    cell, store = place.topic(topic_id).cell, _store(place.settings)
-    wanted = version or store.champion_version(cell)
-    for manifest in store.history(cell):
+    task, store = place.topic(topic_id).task, _store(place.settings)
+    wanted = version or store.champion_version(task)
+    for manifest in store.history(task):
         if manifest.version == wanted:
             typer.echo(manifest.model_dump_json(indent=2, exclude={"samples"}))
             return
-    raise ConfigError(f"{cell} has no version {wanted}", hint="allora-node models list shows what there is.")
+    raise ConfigError(f"{task} has no version {wanted}", hint="allora-node models list shows what there is.")
 
 
 @app.command()
 def promote(topic_id: TopicId, version: Annotated[str, typer.Argument(help="The version to serve.")]) -> None:
     """Serve this version from now on; running processes notice within a second."""
     place = find_node()
-    cell = place.topic(topic_id).cell
-    _store(place.settings).promote(cell, version, "promoted by the operator")
-    typer.echo(f"{cell} now serves {version}")
+    task = place.topic(topic_id).task
+    _store(place.settings).promote(task, version, "promoted by the operator")
+    typer.echo(f"{task} now serves {version}")
 
 
 @app.command()
 def rollback(topic_id: TopicId) -> None:
     """Serve the previous champion again."""
     place = find_node()
-    cell = place.topic(topic_id).cell
-    typer.echo(f"{cell} now serves {_store(place.settings).rollback(cell).version} again")
+    task = place.topic(topic_id).task
+    typer.echo(f"{task} now serves {_store(place.settings).rollback(task).version} again")
 
 
 @app.command()
@@ -94,5 +94,5 @@ def prune(
     place = find_node()
     store = _store(place.settings)
     count = keep or place.config.updater.keep_versions
-    removed = sum(len(store.prune(cell, count)) for cell in store.cells())
+    removed = sum(len(store.prune(task, count)) for task in store.tasks())
     typer.echo(f"{removed} version{'' if removed == 1 else 's'} deleted")

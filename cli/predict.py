@@ -63,7 +63,7 @@ def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore,
     from inference.answers.forecaster import Forecaster
     from inference.answers.snapshot import Problem, TopicState
 
-    forecaster = Forecaster(topic.cell, models)
+    forecaster = Forecaster(topic.task, models)
     forecaster.follow_champion(now_ms)
     sources = forecaster.sources(candles.newest, now_ms)
     missing = Problem("there is no model yet", "allora-node train makes one.")

@@ -54,12 +54,12 @@ def scores(
     ledger = Ledger(open_database(place.settings.database_url))
     rows: list[dict[str, Any]] = []
     for each in place.chosen(topic):
-        since_ms = now_ms - (reach or shown_ms(each.cell))
+        since_ms = now_ms - (reach or shown_ms(each.task))
         submitted = submitted_scores(ledger, each, since_ms=since_ms)
         found = submitted or live_scores(ledger, each, since_ms=since_ms)
         name = {
             "topic_id": each.id,
-            "model": str(each.cell),
+            "model": str(each.task),
             "answers": ledger.count(each.id, since_ms=since_ms),
             "submissions": ledger.submissions.count(each.id, since_ms=since_ms),
             "basis": "submissions" if submitted else "answers",

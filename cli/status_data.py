@@ -69,7 +69,7 @@ def _topic(
     overall = scored.get("overall") or {}
     return {
         "topic_id": topic.id,
-        "model": str(topic.cell),
+        "model": str(topic.task),
         "ready": bool(served.get("ready")),
         "reason": served.get("reason") if served else "inference does not answer",
         "answer": served.get("answer"),

@@ -1,4 +1,4 @@
-"""`allora-node sweep`: search settings of a model for one cell, on a record up to a date."""
+"""`allora-node sweep`: search settings of a model for one task, on a record up to a date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli.options import instant_ms, one_of, read_one, token_of
 from cli.progress import print_table, progress
 from node.config import LOSSES, MODELS, Parameters, Updater
 from node.durations import Duration, Interval
-from node.topics import DEFAULT_LOSS, Cell, Target, check_horizon
+from node.topics import DEFAULT_LOSS, Task, Target, check_horizon
 
 if TYPE_CHECKING:
     from forecasting.backtesting.hyperparameter_search import Tried
@@ -40,7 +40,7 @@ def sweep(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table of trials there.", dir_okay=False)] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="The same as CSV.", dir_okay=False)] = None,
 ) -> None:
-    """Try settings of a model for one cell, and say which did best.
+    """Try settings of a model for one task, and say which did best.
 
     Each trial trains on the record up to a fifth before its end and is judged on that fifth. With --until, what comes after that
     date stays unseen: test the winner there with backtest, for the best of many trials looks better than it is.
@@ -48,14 +48,14 @@ def sweep(
     from forecasting.backtesting.backtest import Trial
     from forecasting.backtesting.hyperparameter_search import SweepPlan, best_of, search
 
-    wanted = Cell(
+    wanted = Task(
         read_one("--token", token, token_of),
         read_one("--target", target, Target),
         read_one("--horizon", horizon, lambda text: check_horizon(Duration.parse(text), Target(target))),
     )
     plan = SweepPlan(
         folders=tuple(candles),
-        cell=Trial(
+        task=Trial(
             wanted.token,
             wanted.target,
             wanted.horizon,
@@ -75,8 +75,8 @@ def sweep(
             say(_line(each))
             _write(tried, json_file, csv_file)
     best = best_of(tried)
-    print_table(_table(str(plan.cell), tried))
-    _recommend(best, tried, plan.cell.model)
+    print_table(_table(str(plan.task), tried))
+    _recommend(best, tried, plan.task.model)
 
 
 def _line(tried: Tried) -> str:

@@ -67,16 +67,16 @@ def topics(
 
 
 def _topic(known: KnownTopic) -> Topic:
-    return Topic(known.id, known.cell, "", known.loss, known.epoch_blocks, "")
+    return Topic(known.id, known.task, "", known.loss, known.epoch_blocks, "")
 
 
 def _line(topic: Topic, configured: bool, **more: object) -> Line:
-    cell = topic.cell
+    task = topic.task
     found = (
         topic.id,
-        cell.token,
-        cell.target.value,
-        str(cell.horizon),
+        task.token,
+        task.target.value,
+        str(task.horizon),
         topic.loss,
         topic.epoch_blocks,
         configured,

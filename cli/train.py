@@ -16,7 +16,7 @@ from cli.progress import print_table, progress
 from node.clock import SystemClock
 from node.durations import SECOND_MS
 from node.errors import TrainingError
-from node.topics import Cell, Topic
+from node.topics import Task, Topic
 
 if TYPE_CHECKING:
     from model_store.store import ModelStore
@@ -44,13 +44,13 @@ def train(
     from model_store.store import ModelStore
 
     place = find_node()
-    by_cell = {each.cell: each for each in place.chosen(topic)}
-    _refuse_what_is_being_trained(place, list(by_cell.values()))
+    by_task = {each.task: each for each in place.chosen(topic)}
+    _refuse_what_is_being_trained(place, list(by_task.values()))
     store = ModelStore(place.settings.model_store, SystemClock())
-    before = {cell: set(store.versions(cell)) for cell in by_cell}
-    with progress("models", len(by_cell)) as say:
-        said = _train(place, store, list(by_cell.values()), jobs, max_epochs, say)
-    rows = [_row(store, each, before[cell], said.get(cell, "")) for cell, each in by_cell.items()]
+    before = {task: set(store.versions(task)) for task in by_task}
+    with progress("models", len(by_task)) as say:
+        said = _train(place, store, list(by_task.values()), jobs, max_epochs, say)
+    rows = [_row(store, each, before[task], said.get(task, "")) for task, each in by_task.items()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
@@ -84,22 +84,22 @@ def _train(
     jobs: int | None,
     max_epochs: int | None,
     say: Callable[[str], None],
-) -> dict[Cell, str]:
+) -> dict[Task, str]:
     """Hold the contests; what the trainer last said of each model."""
     from node.database import Heartbeats, open_database
     from updater.metrics import UpdaterMetrics
     from updater.progress import ProgressBoard, State
     from updater.trainer import Due, Trainer
 
-    said: dict[Cell, str] = {}
+    said: dict[Task, str] = {}
 
     class Board(ProgressBoard):
         """Tells the operator what the updater would tell in its heartbeat."""
 
-        def update(self, cell: Cell, **changes: object) -> None:
+        def update(self, task: Task, **changes: object) -> None:
             if changes.get("state") is not State.TRAINING:
-                said[cell] = str(changes.get("detail", ""))
-                say(f"{cell}: {said[cell]}")
+                said[task] = str(changes.get("detail", ""))
+                say(f"{task}: {said[task]}")
 
     changes = {"training_jobs": jobs, "max_epochs": max_epochs}
     section = place.config.updater.model_copy(update={name: value for name, value in changes.items() if value is not None})
@@ -114,11 +114,11 @@ def _train(
 
 def _row(store: ModelStore, topic: Topic, before: set[str], said: str) -> dict[str, Any]:
     """The topic's new version, if there is one, and the gate's reason or what went wrong."""
-    version = next((name for name in store.versions(topic.cell) if name not in before), None)
-    row = {"topic_id": topic.id, "model": str(topic.cell), "version": version, "promoted": False, "skill": None, "reason": said}
+    version = next((name for name in store.versions(topic.task) if name not in before), None)
+    row = {"topic_id": topic.id, "model": str(topic.task), "version": version, "promoted": False, "skill": None, "reason": said}
     if version is None:
         return row
-    manifest = store.manifest(topic.cell, version)
+    manifest = store.manifest(topic.task, version)
     return row | {"promoted": manifest.gate.promoted, "skill": manifest.score("skill"), "reason": manifest.gate.reason}
 
 

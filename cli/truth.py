@@ -17,7 +17,7 @@ from cli.progress import print_table
 from node.durations import Duration, Interval
 from node.errors import ConfigError
 from node.timestamps import utc_text
-from node.topics import Cell, Target, check_horizon
+from node.topics import Task, Target, check_horizon
 from node.truth import TopicInterval, priced_by
 
 SHOWN_MISSING = 3
@@ -53,26 +53,26 @@ def truth(
 
       allora-node truth 1762603733900 --token BTC --target volatility --horizon 15m --candles DIR --json
     """
-    cell = _cell(topic, token, target, horizon)
+    task = _task(topic, token, target, horizon)
     moments = read_list("NONCE_TIME", nonce_time, _moment_ms)
-    asked = [Asked(moment, TopicInterval.of_nonce(cell, moment)) for moment in moments]
-    price_at = _recorded(cell, candles) if candles else _stored(cell, asked)
+    asked = [Asked(moment, TopicInterval.of_nonce(task, moment)) for moment in moments]
+    price_at = _recorded(task, candles) if candles else _stored(task, asked)
     rows = [_row(each, price_at) for each in asked]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
-        print_table(_table(cell, rows))
+        print_table(_table(task, rows))
 
 
-def _cell(topic: int | None, token: str | None, target: str | None, horizon: str | None) -> Cell:
+def _task(topic: int | None, token: str | None, target: str | None, horizon: str | None) -> Task:
     if topic is not None:
         if token or target or horizon:
             raise ConfigError("--topic says it all", hint="Leave --token, --target and --horizon out, or --topic.")
-        return find_node().topic(topic).cell
+        return find_node().topic(topic).task
     if not (token and target and horizon):
         raise ConfigError("which topic is not clear", hint="Give --topic, or --token, --target and --horizon.")
     span = read_one("--horizon", horizon, lambda text: check_horizon(Duration.parse(text)))
-    return Cell(read_one("--token", token, token_of), read_one("--target", target, Target), span)
+    return Task(read_one("--token", token, token_of), read_one("--target", target, Target), span)
 
 
 def _moment_ms(text: str) -> int:
@@ -80,21 +80,21 @@ def _moment_ms(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) > 8 else instant_ms(text)
 
 
-def _recorded(cell: Cell, folders: list[Path]) -> Callable[[int], float | None]:
+def _recorded(task: Task, folders: list[Path]) -> Callable[[int], float | None]:
     from market.recorded_candles import CandleFiles
 
-    minutes = CandleFiles(folders).candles(cell.token, Interval.MINUTE)
+    minutes = CandleFiles(folders).candles(task.token, Interval.MINUTE)
     closes = dict(zip(minutes["open_time"].tolist(), minutes["close"].tolist(), strict=True))
     return lambda moment: closes.get(priced_by(moment))
 
 
-def _stored(cell: Cell, asked: list[Asked]) -> Callable[[int], float | None]:
+def _stored(task: Task, asked: list[Asked]) -> Callable[[int], float | None]:
     from market.candle_store import CandleStore
     from node.database import open_database
 
     opened = sorted({priced_by(moment) for each in asked for moment in each.interval.moments})
     store = CandleStore(open_database(find_node().settings.database_url))
-    closes = store.closes(cell.symbol, Interval.MINUTE, opened)
+    closes = store.closes(task.symbol, Interval.MINUTE, opened)
     return lambda moment: closes.get(priced_by(moment))
 
 
@@ -111,8 +111,8 @@ def _row(asked: Asked, price_at: Callable[[int], float | None]) -> dict[str, Any
     }
 
 
-def _table(cell: Cell, rows: list[dict[str, Any]]) -> Table:
-    table = Table("base", "end", "truth", title=str(cell))
+def _table(task: Task, rows: list[dict[str, Any]]) -> Table:
+    table = Table("base", "end", "truth", title=str(task))
     for row in rows:
         table.add_row(row["base"], row["end"], " ".join(_words(row)))
     return table

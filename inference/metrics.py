@@ -92,7 +92,7 @@ class TopicCollector(Collector):
             topic = [str(state.topic.id)]
             ready.add_metric(topic, float(state.refusal(now) is None))
             if isinstance(state.outcome, Answer):
-                closed = state.outcome.made_from + state.topic.cell.interval.ms
+                closed = state.outcome.made_from + state.topic.task.interval.ms
                 age.add_metric(topic, (now - closed) / SECOND_MS)
             if all(source.newest is not None for source in state.sources):
                 due = min(source.next_close_ms for source in state.sources)

@@ -1,7 +1,7 @@
 """Fills the store's past from the archive, newest file first; what the files lack is left to REST.
 
 Each file is committed before the next is asked for, so that a killed process goes on where it was. A file that is missing, wrong or
-out of reach costs nothing but its requests: its days stay holes, which REST fills afterwards.
+out of reach costs nothing but its requests: its days stay gaps, which REST fills afterwards.
 """
 
 from __future__ import annotations

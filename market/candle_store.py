@@ -2,7 +2,7 @@
 
 Each candle keeps the name of the source it came from, whole: two sources never share a row. What the exchange itself does not
 have (a trading halt, the time before a listing) is remembered beside them, so that it is neither asked for again nor taken for a
-hole.
+gap.
 """
 
 from __future__ import annotations
@@ -208,10 +208,10 @@ class CandleStore:
         with self.engine.connect() as connection:
             return {row.source: row.candles for row in connection.execute(statement)}
 
-    def holes(
+    def gaps(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None
     ) -> list[Hole]:
-        """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not holes.
+        """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not gaps.
 
         If `sources` are named, a candle of another one is as good as missing.
         """
@@ -234,9 +234,9 @@ class CandleStore:
         spans = ((max(halt.start_ms, start_ms), min(halt.end_ms, end_ms)) for halt in halts)
         return sum((end - start) // interval.ms + 1 - self.count(symbol, interval, start, end) for start, end in spans)
 
-    def remember_halt(self, symbol: str, interval: Interval, hole: Hole) -> None:
-        """The exchange itself has nothing in `hole`: never ask for it again, and never count it as missing."""
-        row = {"symbol": symbol, "interval": interval.value, "start_ms": hole.start_ms, "end_ms": hole.end_ms}
+    def remember_halt(self, symbol: str, interval: Interval, gap: Hole) -> None:
+        """The exchange itself has nothing in `gap`: never ask for it again, and never count it as missing."""
+        row = {"symbol": symbol, "interval": interval.value, "start_ms": gap.start_ms, "end_ms": gap.end_ms}
         with self.engine.begin() as connection:
             connection.execute(upsert_statement(self.engine, _halts, list(row), []), row)
 
@@ -312,7 +312,7 @@ def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) ->
 def _sound(statement: Select[Any], symbol: str, interval: Interval) -> Select[Any]:
     """Of these candles those that still keep the invariants they were stored with.
 
-    One that a damaged disk has changed is as good as missing: it is not read, and as a hole it is fetched again.
+    One that a damaged disk has changed is as good as missing: it is not read, and as a gap it is fetched again.
     """
     return _of(statement, _candles, symbol, interval).where(*_invariants(interval.ms))
 
@@ -372,7 +372,7 @@ def _joined(halts: list[Hole]) -> list[Hole]:
 
 
 def _runs(missing: npt.NDArray[np.int64], interval: Interval) -> Iterator[Hole]:
-    """Consecutive open times as holes."""
+    """Consecutive open times as gaps."""
     breaks = np.flatnonzero(np.diff(missing) != interval.ms) + 1
     for run in np.split(missing, breaks):
         if len(run):

@@ -1,6 +1,6 @@
 """Rows that no market is known to have had, and when they are believed after all.
 
-A price that falls to a thousandth within a minute is nearly always an error of the source; but real wicks happen, and a hole in
+A price that falls to a thousandth within a minute is nearly always an error of the source; but real wicks happen, and a gap in
 their place silences every model that reads across it. So what was left out as doubtful is remembered, and believed once it has
 proved itself: the same source still says the very same an hour of candles later, or another one, as the archive of files, does.
 """

@@ -1,7 +1,7 @@
 """Recorded candles from folders of Parquet files, as a backtest reads them.
 
 Files are named `<SYMBOL>-<interval>-<anything>.parquet`, several of one symbol and interval allowed, also over several folders.
-What lies between two files is a hole, like any other: nothing is made up to fill it.
+What lies between two files is a gap, like any other: nothing is made up to fill it.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ OVERDUE_MS = MINUTE_MS
 """The newest candle of a source may be late by less."""
 
 HALT_AFTER_MS = HOUR_MS
-"""A younger hole may still be filled by the exchange, so it is asked for again instead of remembered."""
+"""A younger gap may still be filled by the exchange, so it is asked for again instead of remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Refreshed:
     have: int
     want: int
     newest: int | None
-    holes: int
+    gaps: int
     missed: tuple[str, ...] = ()
     """Sources that would have been better and could not be had."""
     overdue_ms: int = field(default=0, compare=False)
@@ -126,14 +126,14 @@ class _Refresh:
         self._fetch(self._start_of_newest(), self._last)
         if self.archive is not None:
             self._read_archive(self.archive)
-        for hole in reversed(self._holes()):
-            if not self._fill(hole):
+        for gap in reversed(self._gaps()):
+            if not self._fill(gap):
                 break
         have, want = self._progress()
         newest = self.store.newest(self.symbol, self.interval, self._last)
         shown = self._first - self.interval.ms if self._shown is None else self._shown
         overdue_ms = max(0, self._now_ms - shown - 2 * self.interval.ms)
-        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._holes()), overdue_ms=overdue_ms)
+        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._gaps()), overdue_ms=overdue_ms)
 
     def _start_of_newest(self) -> int:
         page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)
@@ -145,31 +145,31 @@ class _Refresh:
         history = ArchiveHistory(self.store, archive, self.symbol, self.interval, *span)
         self._stored += history.fill(self.stop, self._tell)
 
-    def _fill(self, hole: Hole) -> bool:
-        """Fetch `hole` from its newest candle backwards; False if told to stop.
+    def _fill(self, gap: Hole) -> bool:
+        """Fetch `gap` from its newest candle backwards; False if told to stop.
 
         Every request reaches up to a candle that is known already, the witness. Only an exchange that shows the witness, and
         nothing below it, is believed to have nothing there.
         """
-        witness = self.store.next_after(self.symbol, self.interval, hole.end_ms)
+        witness = self.store.next_after(self.symbol, self.interval, gap.end_ms)
         pages = 1
-        # With the candle before the hole, prices on another scale are told from those around them.
-        first = max(self._first, hole.start_ms - self.interval.ms)
-        while hole.start_ms <= hole.end_ms:
+        # With the candle before the gap, prices on another scale are told from those around them.
+        first = max(self._first, gap.start_ms - self.interval.ms)
+        while gap.start_ms <= gap.end_ms:
             if self.stop.is_set():
                 return False
             if witness is None:
                 return True
-            start = max(first, hole.end_ms - (pages * PAGE - 2) * self.interval.ms)
+            start = max(first, gap.end_ms - (pages * PAGE - 2) * self.interval.ms)
             candles = self._fetch(start, witness)
             if witness not in candles["open_time"].to_numpy() or bad_rows(candles):
-                log.warning("a hole stays open: the exchange's answer cannot be believed", symbol=self.symbol, at=start)
+                log.warning("a gap stays open: the exchange's answer cannot be believed", symbol=self.symbol, at=start)
                 return True
-            self._remember(Hole(start, hole.end_ms))
+            self._remember(Hole(start, gap.end_ms))
             found = int(candles["open_time"].min())
             # Before a listing there is nothing, however far one goes: go in longer strides.
             pages = pages * 2 if found == witness else 1
-            witness, hole = found, Hole(hole.start_ms, start - self.interval.ms)
+            witness, gap = found, Hole(gap.start_ms, start - self.interval.ms)
         return True
 
     def _remember(self, span: Hole) -> None:
@@ -181,9 +181,9 @@ class _Refresh:
             return
         present = self.store.newest(self.symbol, self.interval, self._last) or 0
         newest = min(self._now_ms, present + 2 * self.interval.ms) - HALT_AFTER_MS - self.interval.ms
-        for hole in self.store.holes(self.symbol, self.interval, span.start_ms, min(span.end_ms, newest)):
-            self.store.remember_halt(self.symbol, self.interval, hole)
-            log.info("no candles at the exchange", symbol=self.symbol, interval=self.interval.value, hole=hole)
+        for gap in self.store.gaps(self.symbol, self.interval, span.start_ms, min(span.end_ms, newest)):
+            self.store.remember_halt(self.symbol, self.interval, gap)
+            log.info("no candles at the exchange", symbol=self.symbol, interval=self.interval.value, gap=gap)
 
     def _fetch(self, start_ms: int, end_ms: int) -> pd.DataFrame:
         candles = self._with_believed(self.exchange.candles(self.symbol, self.interval, start_ms, end_ms))
@@ -212,8 +212,8 @@ class _Refresh:
         if self.on_progress is not None:
             self.on_progress(*self._progress())
 
-    def _holes(self) -> list[Hole]:
-        return self.store.holes(self.symbol, self.interval, self._first, self._last, self._good)
+    def _gaps(self) -> list[Hole]:
+        return self.store.gaps(self.symbol, self.interval, self._first, self._last, self._good)
 
     def _progress(self) -> tuple[int, int]:
         """Candles that are there, and how many there should be: nobody wants what no one can give."""

@@ -1,7 +1,7 @@
 """Where things lie in the store, and which names are trusted: nothing read from a file becomes a path before it is checked here.
 
 <root>/.lock                                  held by whoever writes
-<root>/<TOKEN>/<target>-<horizon>/            a cell's folder
+<root>/<TOKEN>/<target>-<horizon>/            a task's folder
     champion.json                             the pointer
     <version>/                                manifest.json, model.onnx, weights.safetensors; never changed
     .incoming-<version>/, .removed-<version>/ what a writer left unfinished; the next one clears it away
@@ -17,7 +17,7 @@ from typing import Final
 from model_store.manifest import VERSION_PATTERN
 from node.durations import SECOND_MS, Duration
 from node.errors import ModelStoreError
-from node.topics import TOKEN_PATTERN, Cell, Target
+from node.topics import TOKEN_PATTERN, Task, Target
 
 LOCK: Final = ".lock"
 POINTER: Final = "champion.json"
@@ -28,23 +28,23 @@ _VERSION = re.compile(VERSION_PATTERN)
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
-def cell_folder(root: Path, cell: Cell) -> Path:
-    """A cell's folder, which need not exist."""
-    if not TOKEN_PATTERN.fullmatch(cell.token):
-        raise ModelStoreError(f"{cell.token!r} is not a token")
-    return root / cell.token / f"{cell.target.value}-{cell.horizon}"
+def task_folder(root: Path, task: Task) -> Path:
+    """A task's folder, which need not exist."""
+    if not TOKEN_PATTERN.fullmatch(task.token):
+        raise ModelStoreError(f"{task.token!r} is not a token")
+    return root / task.token / f"{task.target.value}-{task.horizon}"
 
 
-def version_folder(root: Path, cell: Cell, version: str) -> Path:
+def version_folder(root: Path, task: Task, version: str) -> Path:
     """A version's folder, which need not exist; ModelStoreError for a name that no version can have."""
     if not _VERSION.fullmatch(version):
         hint = "allora-node models list shows what there is."
         raise ModelStoreError(f"{version!r} is not the name of a version", hint=hint)
-    return cell_folder(root, cell) / version
+    return task_folder(root, task) / version
 
 
 def version_names(folder: Path) -> list[str]:
-    """Versions in a cell's folder, newest first."""
+    """Versions in a task's folder, newest first."""
     try:
         names = [entry.name for entry in folder.iterdir()]
     except OSError:
@@ -61,20 +61,20 @@ def new_version(now_ms: int, content_digest: str, newest: str | None) -> str:
     return f"{datetime.fromtimestamp(second, UTC).strftime(_STAMP)}-{content_digest[:6]}"
 
 
-def cells_in(root: Path) -> list[Cell]:
-    """Every cell that has a folder, sorted."""
+def tasks_in(root: Path) -> list[Task]:
+    """Every task that has a folder, sorted."""
     found = []
     for folder in root.glob("*/*"):
-        cell = _cell_of(folder.parent.name, folder.name)
-        if cell is not None and folder.is_dir():
-            found.append(cell)
+        task = _task_of(folder.parent.name, folder.name)
+        if task is not None and folder.is_dir():
+            found.append(task)
     return sorted(found)
 
 
-def _cell_of(token: str, name: str) -> Cell | None:
+def _task_of(token: str, name: str) -> Task | None:
     target, _, horizon = name.rpartition("-")
     try:
-        cell = Cell(token, Target(target), Duration.parse(horizon))
+        task = Task(token, Target(target), Duration.parse(horizon))
     except ValueError:
         return None
-    return cell if TOKEN_PATTERN.fullmatch(token) and str(cell) == f"{token}/{name}" else None
+    return task if TOKEN_PATTERN.fullmatch(token) and str(task) == f"{token}/{name}" else None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from node.durations import Duration
-from node.topics import TOKEN_PATTERN, Cell, Target
+from node.topics import TOKEN_PATTERN, Task, Target
 from node.version import VERSION
 
 GRAPH: Final = "model.onnx"
@@ -80,26 +80,26 @@ class Sample(_Part):
     forecast: Number
 
 
-class CellName(_Part):
-    """A cell as a manifest writes it."""
+class TaskName(_Part):
+    """A task as a manifest writes it."""
 
     token: str = Field(pattern=rf"^{TOKEN_PATTERN.pattern}$")
     target: Target
     horizon: Horizon
 
     @classmethod
-    def of(cls, cell: Cell) -> Self:
-        return cls(token=cell.token, target=cell.target, horizon=cell.horizon)
+    def of(cls, task: Task) -> Self:
+        return cls(token=task.token, target=task.target, horizon=task.horizon)
 
     @property
-    def cell(self) -> Cell:
-        return Cell(self.token, self.target, self.horizon)
+    def task(self) -> Task:
+        return Task(self.token, self.target, self.horizon)
 
 
 class Draft(_Part):
     """What whoever trained a model knows of it; the store adds the rest when it publishes."""
 
-    signature: dict[str, Any] = Field(description="What the graph reads: cell, interval, window, feature names.")
+    signature: dict[str, Any] = Field(description="What the graph reads: task, interval, window, feature names.")
     data_start_ms: Milliseconds = Field(description="Open time of the first candle it was made from.")
     data_end_ms: Milliseconds = Field(description="Open time of the last candle it was made from.")
     data_sha256: Digest = Field(description="Digest of those candles.")
@@ -128,7 +128,9 @@ class Draft(_Part):
 class Manifest(Draft):
     """A published version. `files` holds the SHA-256 of every other file of its folder."""
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     version: VersionName
-    cell: CellName
+    task: TaskName = Field(alias="cell", description="What it forecasts; on disk it has its first name.")
     created_ms: Milliseconds
     files: dict[str, Digest] = Field(max_length=2)

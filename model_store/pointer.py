@@ -1,4 +1,4 @@
-"""The champion pointer: which version a cell serves, and which it served before."""
+"""The champion pointer: which version a task serves, and which it served before."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Pointer(BaseModel):
 
 
 def has_pointer(folder: Path) -> bool:
-    """True once something has been promoted in this cell's folder; also if there is something that may not be read."""
+    """True once something has been promoted in this task's folder; also if there is something that may not be read."""
     try:
         (folder / POINTER).lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -67,7 +67,7 @@ def has_pointer(folder: Path) -> bool:
 
 
 def read_pointer(folder: Path) -> Pointer | None:
-    """The cell's pointer, or None if nothing was promoted yet; CorruptVersionError if there is one that cannot be read."""
+    """The task's pointer, or None if nothing was promoted yet; CorruptVersionError if there is one that cannot be read."""
     if not has_pointer(folder):
         return None
     try:

@@ -18,13 +18,13 @@ import onnxruntime as ort
 import structlog
 
 from model_store.durable import exclusive, rename_folder, sync_folder, write_folder
-from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, cell_folder, cells_in, new_version, version_folder, version_names
-from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, CellName, Draft, Manifest
+from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, task_folder, tasks_in, new_version, version_folder, version_names
+from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, TaskName, Draft, Manifest
 from model_store.pointer import LONGEST_MEMORY, Entry, Pointer, has_pointer, is_damaged, read_pointer, write_pointer
 from model_store.verification import digest, manifest_digest, read_manifest, verify
 from node.clock import Clock
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
-from node.topics import Cell
+from node.topics import Task
 
 log = structlog.get_logger(__name__)
 
@@ -52,174 +52,174 @@ class Version:
 
 
 class ModelStore:
-    """The folder `root` with every cell's versions. Making one neither reads nor writes."""
+    """The folder `root` with every task's versions. Making one neither reads nor writes."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
         self._clock = clock
-        self._pointers: dict[Cell, str] = {}
-        self._pointed: dict[Cell, tuple[Mark, str | None]] = {}
+        self._pointers: dict[Task, str] = {}
+        self._pointed: dict[Task, tuple[Mark, str | None]] = {}
 
     # Reading
 
-    def cells(self) -> list[Cell]:
-        """Every cell that has a folder."""
-        return cells_in(self.root)
+    def tasks(self) -> list[Task]:
+        """Every task that has a folder."""
+        return tasks_in(self.root)
 
-    def versions(self, cell: Cell) -> list[str]:
-        """Names of a cell's versions, newest first, none of them verified."""
-        return version_names(cell_folder(self.root, cell))
+    def versions(self, task: Task) -> list[str]:
+        """Names of a task's versions, newest first, none of them verified."""
+        return version_names(task_folder(self.root, task))
 
-    def history(self, cell: Cell) -> list[Manifest]:
-        """Manifests of a cell's versions, newest first; those that cannot be read are left out and named in the log."""
+    def history(self, task: Task) -> list[Manifest]:
+        """Manifests of a task's versions, newest first; those that cannot be read are left out and named in the log."""
         manifests = []
-        for name in self.versions(cell):
+        for name in self.versions(task):
             try:
-                manifests.append(self.manifest(cell, name))
+                manifests.append(self.manifest(task, name))
             except CorruptVersionError as error:
-                log.warning("version left out", model=str(cell), version=name, error=error)
+                log.warning("version left out", model=str(task), version=name, error=error)
         return manifests
 
-    def manifest(self, cell: Cell, version: str) -> Manifest:
+    def manifest(self, task: Task, version: str) -> Manifest:
         """One version's manifest, as it stands on disk; CorruptVersionError if it cannot be read."""
-        return read_manifest(version_folder(self.root, cell, version))
+        return read_manifest(version_folder(self.root, task, version))
 
-    def pointer(self, cell: Cell) -> Pointer | None:
+    def pointer(self, task: Task) -> Pointer | None:
         """Who is champion and who was, or None before the first promotion; CorruptVersionError if it cannot be read."""
-        return read_pointer(cell_folder(self.root, cell))
+        return read_pointer(task_folder(self.root, task))
 
-    def champion_version(self, cell: Cell) -> str | None:
+    def champion_version(self, task: Task) -> str | None:
         """Name of the champion by the pointer alone, which costs next to nothing; None if there is no readable pointer.
 
         Whether that version verifies is another question: `champion` answers it.
         """
-        if cell not in self._pointers:
-            self._pointers[cell] = str(cell_folder(self.root, cell) / POINTER)
-        mark = _mark(self._pointers[cell])
-        known = self._pointed.get(cell)
+        if task not in self._pointers:
+            self._pointers[task] = str(task_folder(self.root, task) / POINTER)
+        mark = _mark(self._pointers[task])
+        known = self._pointed.get(task)
         if mark is not None and known is not None and known[0] == mark:
             return known[1]
         try:
-            pointer = self.pointer(cell)
+            pointer = self.pointer(task)
         except CorruptVersionError:
             pointer = None
         version = pointer.champion.version if pointer else None
         if mark is not None:
-            self._pointed[cell] = mark, version
+            self._pointed[task] = mark, version
         return version
 
-    def marks(self, cell: Cell) -> tuple[Mark | None, ...]:
+    def marks(self, task: Task) -> tuple[Mark | None, ...]:
         """What differs once the pointer or a file of the version it names was written again; damage of the disk leaves no mark."""
-        folder, version = cell_folder(self.root, cell), self.champion_version(cell)
+        folder, version = task_folder(self.root, task), self.champion_version(task)
         files = [folder / version / name for name in (GRAPH, WEIGHTS, MANIFEST)] if version else []
         return tuple(_mark(path) for path in (folder / POINTER, *files))
 
-    def load(self, cell: Cell, version: str, manifest_sha256: str | None = None) -> Version:
+    def load(self, task: Task, version: str, manifest_sha256: str | None = None) -> Version:
         """A verified version; CorruptVersionError if anything about it is not as its manifest says."""
-        folder = version_folder(self.root, cell, version)
+        folder = version_folder(self.root, task, version)
         manifest = read_manifest(folder, manifest_sha256)
-        graph, session = verify(cell, folder, manifest)
+        graph, session = verify(task, folder, manifest)
         return Version(manifest, graph, folder / WEIGHTS, folder, session)
 
-    def champion(self, cell: Cell) -> Version:
+    def champion(self, task: Task) -> Version:
         """The verified champion.
 
         If it does not verify: the last former champion that does, or else the newest version that the gate let pass, and the log
         says so. NoChampionError if there is none, or nothing was ever promoted.
         """
         for _ in range(ATTEMPTS):
-            pointer = self._pointer_or_none(cell)
-            version = self._first_that_verifies(cell, pointer)
+            pointer = self._pointer_or_none(task)
+            version = self._first_that_verifies(task, pointer)
             if version is not None:
                 return version
-            if self._pointer_or_none(cell) == pointer:
+            if self._pointer_or_none(task) == pointer:
                 break
-        raise NoChampionError(f"there is no model for {cell} yet", hint="The updater trains one once it has enough candles.")
+        raise NoChampionError(f"there is no model for {task} yet", hint="The updater trains one once it has enough candles.")
 
     # Writing
 
-    def publish(self, cell: Cell, *, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
+    def publish(self, task: Task, *, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
         """Store a version for good, verified but not yet champion; CorruptVersionError if it does not reproduce its samples."""
-        folder = cell_folder(self.root, cell)
+        folder = task_folder(self.root, task)
         with self._exclusive():
             folder.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers(folder)
-            complete = self._complete(cell, graph, weights, draft)
+            complete = self._complete(task, graph, weights, draft)
             aside = folder / f"{INCOMING}{complete.version}"
             content = complete.model_dump_json(indent=1).encode()
             try:
                 write_folder(aside, {GRAPH: graph, WEIGHTS: weights, MANIFEST: content})
                 written = Manifest.model_validate_json((aside / MANIFEST).read_bytes())
-                verify(cell, aside, written)
+                verify(task, aside, written)
                 rename_folder(aside, folder / complete.version)
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise
-        log.debug("version published", model=str(cell), version=complete.version)
+        log.debug("version published", model=str(task), version=complete.version)
         return complete
 
-    def promote(self, cell: Cell, version: str, reason: str) -> None:
+    def promote(self, task: Task, version: str, reason: str) -> None:
         """Make a verified version champion; the present champion is remembered for rollback."""
-        folder = cell_folder(self.root, cell)
+        folder = task_folder(self.root, task)
         with self._exclusive():
-            pointer = self._pointer_or_none(cell)
+            pointer = self._pointer_or_none(task)
             known = pointer.entry(version) if pointer else None
-            entry = self._verified_entry(cell, version, known)
+            entry = self._verified_entry(task, version, known)
             now = self._clock.now_ms()
             new = pointer.with_champion(entry, reason, now) if pointer else Pointer(champion=entry, reason=reason, promoted_ms=now)
             write_pointer(folder, new)
-        log.debug("champion changed", model=str(cell), version=version, reason=reason)
+        log.debug("champion changed", model=str(task), version=version, reason=reason)
 
-    def repair(self, cell: Cell) -> str | None:
+    def repair(self, task: Task) -> str | None:
         """Write a champion pointer that says nothing anew, naming what is served in its place; None if there is nothing to mend.
 
         The order of former champions is lost with the pointer; those that the gate let pass stand in for it, newest first.
         """
-        folder = cell_folder(self.root, cell)
+        folder = task_folder(self.root, task)
         if not is_damaged(folder):
             return None
         with self._exclusive():
-            served = self._first_that_verifies(cell, None) if is_damaged(folder) else None
+            served = self._first_that_verifies(task, None) if is_damaged(folder) else None
             if served is None:
                 return None
-            passed = list(self._in_order_of_trust(cell, None))
+            passed = list(self._in_order_of_trust(task, None))
             champion = next(entry for entry in passed if entry.version == served.name)
             former = tuple(entry for entry in passed if entry != champion)[:LONGEST_MEMORY]
             reason = "the champion pointer was damaged: the newest version that verifies and the gate let pass"
             if (folder / POINTER).is_dir() and not (folder / POINTER).is_symlink():
                 shutil.rmtree(folder / POINTER)
             write_pointer(folder, Pointer(champion=champion, reason=reason, promoted_ms=self._clock.now_ms(), former=former))
-        log.warning("champion pointer was damaged and is written anew", model=str(cell), version=champion.version)
+        log.warning("champion pointer was damaged and is written anew", model=str(task), version=champion.version)
         return champion.version
 
-    def rollback(self, cell: Cell, *, to: str | None = None, reason: str | None = None) -> Manifest:
+    def rollback(self, task: Task, *, to: str | None = None, reason: str | None = None) -> Manifest:
         """Make the last former champion that verifies champion again, or the one named `to`; ModelStoreError if there is none."""
         with self._exclusive():
-            pointer = self.pointer(cell)
-            former = self._last_former_that_verifies(cell, pointer, to)
+            pointer = self.pointer(task)
+            former = self._last_former_that_verifies(task, pointer, to)
             if pointer is None or former is None:
                 hint = "allora-node models list shows every version."
-                raise ModelStoreError(f"{cell} has no former champion to go back to", hint=hint)
+                raise ModelStoreError(f"{task} has no former champion to go back to", hint=hint)
             entry, manifest = former
             reason = reason or f"rolled back from {pointer.champion.version}"
-            write_pointer(cell_folder(self.root, cell), pointer.back_to(entry, reason, self._clock.now_ms()))
-        log.debug("champion changed", model=str(cell), version=entry.version, reason=reason)
+            write_pointer(task_folder(self.root, task), pointer.back_to(entry, reason, self._clock.now_ms()))
+        log.debug("champion changed", model=str(task), version=entry.version, reason=reason)
         return manifest
 
-    def prune(self, cell: Cell, keep: int) -> list[str]:
+    def prune(self, task: Task, keep: int) -> list[str]:
         """Delete all but the newest `keep` versions, the champion, the champion before it, and what is served where champion or
         pointer is damaged; the names of those deleted."""
-        folder = cell_folder(self.root, cell)
+        folder = task_folder(self.root, task)
         with self._exclusive():
             self._clear_leftovers(folder)
-            pointer = self._pointer_or_none(cell)
-            names = self.versions(cell)
+            pointer = self._pointer_or_none(task)
+            names = self.versions(task)
             kept = set(names[: max(0, keep)])
             if pointer:
                 former = next((entry.version for entry in pointer.former if entry.version in names), None)
                 kept |= {pointer.champion.version, former or pointer.champion.version}
             if len(names) > len(kept):
-                served = self._first_that_verifies(cell, pointer)
+                served = self._first_that_verifies(task, pointer)
                 kept |= {served.name} if served is not None else set()
             removed = [name for name in names if name not in kept]
             for name in removed:
@@ -233,67 +233,67 @@ class ModelStore:
     def _exclusive(self) -> AbstractContextManager[None]:
         return exclusive(self.root / LOCK)
 
-    def _pointer_or_none(self, cell: Cell) -> Pointer | None:
+    def _pointer_or_none(self, task: Task) -> Pointer | None:
         try:
-            return self.pointer(cell)
+            return self.pointer(task)
         except CorruptVersionError as error:
-            log.error("champion pointer is damaged", model=str(cell), error=error)
+            log.error("champion pointer is damaged", model=str(task), error=error)
             return None
 
-    def _first_that_verifies(self, cell: Cell, pointer: Pointer | None) -> Version | None:
-        for entry in self._in_order_of_trust(cell, pointer):
+    def _first_that_verifies(self, task: Task, pointer: Pointer | None) -> Version | None:
+        for entry in self._in_order_of_trust(task, pointer):
             try:
-                version = self.load(cell, entry.version, entry.manifest_sha256)
+                version = self.load(task, entry.version, entry.manifest_sha256)
             except CorruptVersionError as error:
-                log.error("version does not verify", model=str(cell), version=entry.version, error=error)
+                log.error("version does not verify", model=str(task), version=entry.version, error=error)
                 continue
             if pointer is None or entry != pointer.champion:
-                log.warning("fallen back to another version than the champion", model=str(cell), version=entry.version)
+                log.warning("fallen back to another version than the champion", model=str(task), version=entry.version)
             return version
         return None
 
-    def _in_order_of_trust(self, cell: Cell, pointer: Pointer | None) -> Iterator[Entry]:
+    def _in_order_of_trust(self, task: Task, pointer: Pointer | None) -> Iterator[Entry]:
         """The champion, former champions, then whatever the gate let pass; nothing at all before the first promotion."""
-        if pointer is None and not has_pointer(cell_folder(self.root, cell)):
+        if pointer is None and not has_pointer(task_folder(self.root, task)):
             return
         known = (pointer.champion, *pointer.former) if pointer else ()
         yield from known
-        for name in self.versions(cell):
+        for name in self.versions(task):
             if name in {entry.version for entry in known}:
                 continue
             try:
-                folder = version_folder(self.root, cell, name)
+                folder = version_folder(self.root, task, name)
                 if read_manifest(folder).gate.promoted:
                     yield Entry(version=name, manifest_sha256=manifest_digest(folder))
             except CorruptVersionError as error:
-                log.error("version does not verify", model=str(cell), version=name, error=error)
+                log.error("version does not verify", model=str(task), version=name, error=error)
 
-    def _last_former_that_verifies(self, cell: Cell, pointer: Pointer | None, wanted: str | None) -> tuple[Entry, Manifest] | None:
+    def _last_former_that_verifies(self, task: Task, pointer: Pointer | None, wanted: str | None) -> tuple[Entry, Manifest] | None:
         for entry in pointer.former if pointer else ():
             if wanted not in (None, entry.version):
                 continue
             try:
-                return entry, self.load(cell, entry.version, entry.manifest_sha256).manifest
+                return entry, self.load(task, entry.version, entry.manifest_sha256).manifest
             except CorruptVersionError as error:
-                log.warning("former champion passed over", model=str(cell), version=entry.version, error=error)
+                log.warning("former champion passed over", model=str(task), version=entry.version, error=error)
         return None
 
-    def _verified_entry(self, cell: Cell, version: str, known: Entry | None) -> Entry:
-        folder = version_folder(self.root, cell, version)
+    def _verified_entry(self, task: Task, version: str, known: Entry | None) -> Entry:
+        folder = version_folder(self.root, task, version)
         if not folder.is_dir():
-            raise ModelStoreError(f"{cell} has no version {version}", hint="allora-node models list shows what there is.")
+            raise ModelStoreError(f"{task} has no version {version}", hint="allora-node models list shows what there is.")
         entry = known or Entry(version=version, manifest_sha256=manifest_digest(folder))
-        self.load(cell, version, entry.manifest_sha256)
+        self.load(task, version, entry.manifest_sha256)
         return entry
 
-    def _complete(self, cell: Cell, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
+    def _complete(self, task: Task, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
         now = self._clock.now_ms()
         files = {GRAPH: digest(graph), WEIGHTS: digest(weights)}
-        newest = next(iter(self.versions(cell)), None)
+        newest = next(iter(self.versions(task)), None)
         return Manifest(
             **{name: getattr(draft, name) for name in Draft.model_fields},
             version=new_version(now, digest("".join(files.values()).encode()), newest),
-            cell=CellName.of(cell),
+            task=TaskName.of(task),
             created_ms=now,
             files=files,
         )

@@ -15,7 +15,7 @@ from model_store.durable import read_file
 from model_store.manifest import GRAPH, LARGEST, MANIFEST, WEIGHTS, Manifest, Sample
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError
-from node.topics import TOKEN_PATTERN, Cell
+from node.topics import TOKEN_PATTERN, Task
 
 TOLERANCE: Final = 1e-5
 """Largest difference between a sample's answer and the graph's."""
@@ -74,12 +74,12 @@ def read_manifest(folder: Path, expected: str | None = None) -> Manifest:
     return manifest
 
 
-def verify(cell: Cell, folder: Path, manifest: Manifest) -> tuple[bytes, ort.InferenceSession]:
+def verify(task: Task, folder: Path, manifest: Manifest) -> tuple[bytes, ort.InferenceSession]:
     """The graph of a version and a session on it, once everything its manifest says has been checked."""
     if folder.is_symlink():
         raise CorruptVersionError(f"{folder} is a link")
     contents = _read_files(folder, manifest.files)
-    check_signature(cell, manifest)
+    check_signature(task, manifest)
     session = open_graph(contents[GRAPH])
     check_graph(session)
     for number, sample in enumerate(manifest.samples):
@@ -98,23 +98,23 @@ def _read_files(folder: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
     return contents
 
 
-def check_signature(cell: Cell, manifest: Manifest) -> None:
-    """CorruptVersionError unless manifest and signature belong to `cell` and the samples have the signature's shape."""
-    if manifest.cell.cell != cell:
-        raise CorruptVersionError(f"version {manifest.version} belongs to {manifest.cell.cell}, not to {cell}")
+def check_signature(task: Task, manifest: Manifest) -> None:
+    """CorruptVersionError unless manifest and signature belong to `task` and the samples have the signature's shape."""
+    if manifest.task.task != task:
+        raise CorruptVersionError(f"version {manifest.version} belongs to {manifest.task.task}, not to {task}")
     said = manifest.signature
-    wanted = {"token": cell.token, "target": cell.target.value, "interval": cell.interval.value}
+    wanted = {"token": task.token, "target": task.target.value, "interval": task.interval.value}
     for key, value in wanted.items():
         if said.get(key) != value:
-            raise CorruptVersionError(f"the signature of {cell} has {key} {said.get(key)!r} where {value!r} is needed")
-    if _duration(said.get("horizon")) != cell.horizon:
-        raise CorruptVersionError(f"the signature of {cell} has horizon {said.get('horizon')!r}")
+            raise CorruptVersionError(f"the signature of {task} has {key} {said.get(key)!r} where {value!r} is needed")
+    if _duration(said.get("horizon")) != task.horizon:
+        raise CorruptVersionError(f"the signature of {task} has horizon {said.get('horizon')!r}")
     features, window = said.get("features"), said.get("window")
     if not isinstance(features, list | tuple) or not features or not isinstance(window, int) or window < 1:
-        raise CorruptVersionError(f"the signature of {cell} lacks its window or its features")
+        raise CorruptVersionError(f"the signature of {task} lacks its window or its features")
     leader = said.get("leader")
     if leader is not None and not (isinstance(leader, str) and TOKEN_PATTERN.fullmatch(leader)):
-        raise CorruptVersionError(f"the signature of {cell} has a leader that is no token")
+        raise CorruptVersionError(f"the signature of {task} has a leader that is no token")
     for number, sample in enumerate(manifest.samples):
         if len(sample.window) != window or any(len(row) != len(features) for row in sample.window):
             raise CorruptVersionError(f"sample {number} is not a window of {window} bars with {len(features)} features")

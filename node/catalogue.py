@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class KnownTopic:
     """One line of the listing. `epoch_blocks`: 60 blocks are about five minutes."""
 
     id: int
-    cell: Cell
+    task: Task
     epoch_blocks: int
     loss: str
     sandbox: bool = False
@@ -110,8 +110,8 @@ def _read(table: str) -> dict[int, KnownTopic]:
     topics: dict[int, KnownTopic] = {}
     for line in table.strip().splitlines():
         number, token, target, horizon, epoch, loss, *notes = line.split()
-        cell = Cell(token, _TARGETS[target], Duration.parse(horizon))
-        topics[int(number)] = KnownTopic(int(number), cell, int(epoch), loss, "sandbox" in notes)
+        task = Task(token, _TARGETS[target], Duration.parse(horizon))
+        topics[int(number)] = KnownTopic(int(number), task, int(epoch), loss, "sandbox" in notes)
     return topics
 
 

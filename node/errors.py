@@ -9,7 +9,7 @@
     │   ├── UnknownSymbolError          the exchange has no such pair: the topic is wrong, not the exchange
     │   └── BadMarketDataError          a body or a candle that breaks an invariant: dropped, never stored
     ├── ForecastError               a model could not be trained or asked
-    │   ├── NotEnoughDataError          history is still filling, or a hole is in the way: wait
+    │   ├── NotEnoughDataError          history is still filling, or a gap is in the way: wait
     │   └── TrainingError               the fit failed or diverged: the champion stays
     ├── ModelStoreError             a checkpoint could not be had
     │   ├── NoChampionError             nothing published yet: serve nothing
@@ -133,7 +133,7 @@ class ForecastError(NodeError):
 
 
 class NotEnoughDataError(ForecastError):
-    """Too few closed candles, or a hole among the ones that are needed."""
+    """Too few closed candles, or a gap among the ones that are needed."""
 
     code = "not_enough_data"
 
@@ -151,7 +151,7 @@ class ModelStoreError(NodeError):
 
 
 class NoChampionError(ModelStoreError):
-    """Nothing has been published for this cell yet."""
+    """Nothing has been published for this task yet."""
 
     code = "no_model"
 

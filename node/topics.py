@@ -42,7 +42,7 @@ def symbol_of(token: str) -> str:
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Cell:
+class Task:
     """What one model is trained for."""
 
     token: str
@@ -77,7 +77,7 @@ def check_horizon(horizon: Duration, target: Target = Target.PRICE) -> Duration:
     """ValueError unless the horizon is whole minutes between one minute and thirty days, falls on its bars, and has a truth."""
     if horizon.ms < MINUTE_MS or horizon.ms > 30 * 24 * HOUR_MS:
         raise ValueError(f"horizon {horizon} is outside 1m to 30d")
-    bars = Cell("X", target, horizon).interval
+    bars = Task("X", target, horizon).interval
     if horizon.ms % bars.ms:
         raise ValueError(f"horizon {horizon} is not a whole number of its {bars} candles")
     if target is Target.VOLATILITY and horizon.ms < LEAST_RETURNS * MINUTE_MS:
@@ -90,7 +90,7 @@ class Topic:
     """One line of the operator's config, complete: the catalogue has filled in what was left out."""
 
     id: int
-    cell: Cell
+    task: Task
     model: str
     loss: str
     epoch_blocks: int | None
@@ -103,7 +103,7 @@ class Topic:
 
     @property
     def token(self) -> str:
-        return self.cell.token
+        return self.task.token
 
     def __str__(self) -> str:
-        return f"topic {self.id} ({self.cell.token} {self.cell.target} {self.cell.horizon})"
+        return f"topic {self.id} ({self.task.token} {self.task.target} {self.task.horizon})"

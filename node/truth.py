@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from node.durations import MINUTE_MS, Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 PriceAt = Callable[[int], float | None]
 """Price at a whole minute (UTC milliseconds): the close of the candle that opened a minute before; None where there is none."""
@@ -62,26 +62,26 @@ def volatility(log_returns: Iterable[float], *, minutes: float) -> float:
 class TopicInterval:
     """What a nonce asks about: `base_ms` to `end_ms`, milliseconds UTC."""
 
-    cell: Cell
+    task: Task
     base_ms: int
 
     @classmethod
-    def of_nonce(cls, cell: Cell, nonce_time_ms: int) -> TopicInterval:
+    def of_nonce(cls, task: Task, nonce_time_ms: int) -> TopicInterval:
         """The interval of the nonce whose block has this time in its header."""
-        return cls(cell, base_time(nonce_time_ms))
+        return cls(task, base_time(nonce_time_ms))
 
     @property
     def end_ms(self) -> int:
-        return self.base_ms + self.cell.horizon.ms
+        return self.base_ms + self.task.horizon.ms
 
     @property
     def moments(self) -> range:
         """The minutes whose prices decide the truth, oldest first."""
-        match self.cell.target:
+        match self.task.target:
             case Target.PRICE:
                 return range(self.end_ms, self.end_ms + 1, MINUTE_MS)
             case Target.LOG_RETURN:
-                return range(self.base_ms, self.end_ms + 1, self.cell.horizon.ms)
+                return range(self.base_ms, self.end_ms + 1, self.task.horizon.ms)
             case Target.VOLATILITY:
                 return range(self.base_ms, self.end_ms + 1, MINUTE_MS)
 
@@ -94,7 +94,7 @@ class TopicInterval:
         prices = {moment: price_at(moment) for moment in self.moments}
         known = [price for price in prices.values() if price is not None]
         missing = tuple(moment for moment, price in prices.items() if price is None)
-        return Truth(None if missing else _value(self.cell, known), missing)
+        return Truth(None if missing else _value(self.task, known), missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Truth:
     missing: tuple[int, ...] = ()
 
 
-def _value(cell: Cell, prices: list[float]) -> float:
-    match cell.target:
+def _value(task: Task, prices: list[float]) -> float:
+    match task.target:
         case Target.PRICE:
             return prices[0]
         case Target.LOG_RETURN:
             return math.log(prices[1] / prices[0])
         case Target.VOLATILITY:
-            return volatility((math.log(after / before) for before, after in pairwise(prices)), minutes=minutes(cell.horizon))
+            return volatility((math.log(after / before) for before, after in pairwise(prices)), minutes=minutes(task.horizon))

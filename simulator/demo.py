@@ -72,7 +72,7 @@ def _get(url: str) -> Any:
 
 def _has_data(topic: Topic, exchange_port: int) -> bool:
     """Asked of the exchange itself, not of the node that is being shown."""
-    query = f"symbol={topic.cell.symbol}&interval={topic.cell.interval}&limit=1"
+    query = f"symbol={topic.task.symbol}&interval={topic.task.interval}&limit=1"
     return bool(_get(f"http://127.0.0.1:{exchange_port}/api/v3/klines?{query}") != [])
 
 
@@ -109,12 +109,12 @@ def show(lines: list[Line], console: Console) -> None:
     """Print the table, one line per topic."""
     table = Table("topic", "champion", "skill", "answer", "others", "accepted", title="the demo's topics")
     for line in lines:
-        cell = line.topic.cell
-        name = f"{line.topic.id} {cell.token} {cell.target} {cell.horizon}"
+        task = line.topic.task
+        name = f"{line.topic.id} {task.token} {task.target} {task.horizon}"
         if line.has_data:
             table.add_row(name, line.version or "none", line.skill, line.answer or "none", line.others or "–", str(line.accepted))
         else:
-            table.add_row(name, f"no {cell.interval} candles", "", "no data", line.others or "–", str(line.accepted))
+            table.add_row(name, f"no {task.interval} candles", "", "no data", line.others or "–", str(line.accepted))
     console.print(table)
 
 

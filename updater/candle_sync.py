@@ -1,4 +1,4 @@
-"""Keeps candles fresh: the newest just after each close, the rest of the history behind it, holes mended on the way.
+"""Keeps candles fresh: the newest just after each close, the rest of the history behind it, gaps mended on the way.
 
 Two loops share the sources of candles. `follow` wakes just after every minute and asks only for what is new; `backfill` walks the
 long way back. Neither waits for a training.
@@ -53,8 +53,8 @@ class Series:
 
 def series_of(topic: Topic) -> tuple[Series, ...]:
     """What a topic's models read: its own candles, and those of another token beside them."""
-    symbols = [topic.cell.symbol, *([symbol_of(topic.leader)] if topic.leader else [])]
-    return tuple(Series(symbol, topic.cell.interval) for symbol in symbols)
+    symbols = [topic.task.symbol, *([symbol_of(topic.leader)] if topic.leader else [])]
+    return tuple(Series(symbol, topic.task.interval) for symbol in symbols)
 
 
 def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> dict[Series, int]:
@@ -62,8 +62,8 @@ def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[S
     beside it, and minutes for the prices of intervals that have begun."""
     history: dict[Series, int] = {}
     for topic in topics:
-        wanted = dict.fromkeys(series_of(topic), config.updater.history_ms(topic.cell.interval))
-        wanted.setdefault(Series(topic.cell.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
+        wanted = dict.fromkeys(series_of(topic), config.updater.history_ms(topic.task.interval))
+        wanted.setdefault(Series(topic.task.symbol, QUOTE_INTERVAL), QUOTE_HISTORY_MS)
         for series, reach in wanted.items():
             history[series] = max(reach, history.get(series, 0))
     for series in served:
@@ -165,11 +165,11 @@ class CandleKeeper:
 
     def _fill(self, series: Series, reach: int, stop: threading.Event) -> bool:
         """Bring one series to its whole reach; False if it must be tried again soon."""
-        topics = [t for t in self._topics if (t.cell.symbol, t.cell.interval) == (series.symbol, series.interval)]
+        topics = [t for t in self._topics if (t.task.symbol, t.task.interval) == (series.symbol, series.interval)]
 
         def show(have: int, want: int) -> None:
             for topic in topics:
-                self._board.update(topic.cell, have=have, want=want)
+                self._board.update(topic.task, have=have, want=want)
 
         try:
             done = self._sources.refresh(self._store, series.symbol, series.interval, reach, show, stop, with_archive=True)
@@ -187,7 +187,7 @@ class CandleKeeper:
         if done.missed:
             # What stands in has the newest candles alone; the history is still to come.
             for topic in topics:
-                self._board.update(topic.cell, detail=f"the newest candles alone until {done.missed[0]} can be had again")
+                self._board.update(topic.task, detail=f"the newest candles alone until {done.missed[0]} can be had again")
             return False
         if done.have == 0:
             self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
@@ -199,18 +199,18 @@ class CandleKeeper:
     def _conclude(self, series: Series, topics: list[Topic], done: Refreshed) -> None:
         """The history has been walked to its end."""
         if series not in self._filled:
-            log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, holes=done.holes)
+            log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, gaps=done.gaps)
         for topic in topics:
-            self._board.update(topic.cell, have=done.have, want=done.want, detail="")
-            known = self._board.of(topic.cell)
+            self._board.update(topic.task, have=done.have, want=done.want, detail="")
+            known = self._board.of(topic.task)
             if known.state in (State.FILLING, State.NO_DATA):
-                self._board.update(topic.cell, state=State.READY if known.trained else State.QUEUED)
+                self._board.update(topic.task, state=State.READY if known.trained else State.QUEUED)
         self._filled.add(series)
 
     def _note(self, series: Series, done: Refreshed) -> None:
         labels = (series.symbol, series.interval.value)
         self._metrics.candles_stored.labels(*labels).inc(done.stored)
-        self._metrics.holes.labels(*labels).set(done.holes)
+        self._metrics.gaps.labels(*labels).set(done.gaps)
 
     def _look_at_age(self, series: Series, done: Refreshed) -> None:
         """Complain, and let topics say so, if no source has the newest candles: an answer without them is no success."""
@@ -226,14 +226,14 @@ class CandleKeeper:
 
     def _tell_topics(self, series: Series, detail: str) -> None:
         for topic in self._topics:
-            if (topic.cell.symbol, topic.cell.interval) == (series.symbol, series.interval):
-                self._board.update(topic.cell, detail=detail)
+            if (topic.task.symbol, topic.task.interval) == (series.symbol, series.interval):
+                self._board.update(topic.task, detail=detail)
 
     def _no_data(self, series: Series, error: MarketError) -> None:
         self._complain(series, error)
         for topic in self._topics:
-            if topic.cell.symbol == series.symbol and topic.cell.interval is series.interval:
-                self._board.update(topic.cell, state=State.NO_DATA, detail=error.message)
+            if topic.task.symbol == series.symbol and topic.task.interval is series.interval:
+                self._board.update(topic.task, state=State.NO_DATA, detail=error.message)
 
     def _complain(self, series: Series, error: MarketError) -> None:
         self._metrics.market_errors.labels(error.code).inc()

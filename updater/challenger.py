@@ -85,12 +85,12 @@ def hold(contest: Contest) -> Trained | Failed:
 
 
 def _hold(contest: Contest) -> Trained:
-    topic, cell = contest.topic, contest.topic.cell
+    topic, task = contest.topic, contest.topic.task
     candles = _candles(contest, topic.leader)
     champion = _champion(contest)
     weights = champion.weights_path.read_bytes() if champion else None
     candidate = train(
-        cell,
+        task,
         topic.model,
         topic.loss,
         candles,
@@ -131,14 +131,14 @@ def _told(verdict: str, because: str | None) -> str:
 def _candles(contest: Contest, leader: str | None) -> pd.DataFrame:
     """The topic's history, with the candles of a `leader` beside it."""
     store = CandleStore(open_database(contest.database_url))
-    interval, start_ms = contest.topic.cell.interval, contest.now_ms - contest.history_ms
-    own = store.window(contest.topic.cell.symbol, interval, start_ms, contest.now_ms)
+    interval, start_ms = contest.topic.task.interval, contest.now_ms - contest.history_ms
+    own = store.window(contest.topic.task.symbol, interval, start_ms, contest.now_ms)
     return own if leader is None else beside(own, store.window(symbol_of(leader), interval, start_ms, contest.now_ms))
 
 
 def _champion(contest: Contest) -> Version | None:
     try:
-        return ModelStore(contest.model_store, SystemClock()).champion(contest.topic.cell)
+        return ModelStore(contest.model_store, SystemClock()).champion(contest.topic.task)
     except NoChampionError:
         return None
 
@@ -155,7 +155,7 @@ def _versus(contest: Contest, candidate: Candidate, champion: Version | None, ca
         ours = walk_forward(open_session(candidate.graph), candidate.signature, candles, start, end)
         return ours.compare(theirs, contest.topic.loss)
     except ForecastError as error:
-        log.warning("champion cannot be compared with", model=str(candidate.signature.cell), error=error)
+        log.warning("champion cannot be compared with", model=str(candidate.signature.task), error=error)
         return None
 
 

@@ -15,7 +15,7 @@ from model_store.store import Mark, ModelStore
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS
 from node.errors import ModelStoreError, NoChampionError
-from node.topics import Cell
+from node.topics import Task
 
 log = structlog.get_logger(__name__)
 
@@ -39,32 +39,32 @@ class Champions:
     def __init__(self, store: ModelStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._seen: dict[Cell, _Seen] = {}
+        self._seen: dict[Task, _Seen] = {}
         self._again_ms = 0
 
-    def has(self, cell: Cell) -> bool:
-        """Whether `cell` has a version that verifies and may be served."""
+    def has(self, task: Task) -> bool:
+        """Whether `task` has a version that verifies and may be served."""
         now_ms = self._clock.now_ms()
-        marks = self._store.marks(cell)
-        seen = self._seen.get(cell)
+        marks = self._store.marks(task)
+        seen = self._seen.get(task)
         if seen is not None and seen.marks == marks:
             if 0 <= now_ms - seen.at_ms < VERIFY_MS or 0 <= now_ms - self._again_ms < PAUSE_MS:
                 return seen.verifies
             self._again_ms = now_ms
-        verifies = self._verifies(cell)
-        self._seen[cell] = _Seen(self._store.marks(cell), now_ms, verifies)
+        verifies = self._verifies(task)
+        self._seen[task] = _Seen(self._store.marks(task), now_ms, verifies)
         return verifies
 
-    def _verifies(self, cell: Cell) -> bool:
+    def _verifies(self, task: Task) -> bool:
         try:
-            self._store.repair(cell)
+            self._store.repair(task)
         except (ModelStoreError, OSError) as error:
-            log.warning("champion pointer cannot be mended", model=str(cell), error=error)
+            log.warning("champion pointer cannot be mended", model=str(task), error=error)
         try:
-            self._store.champion(cell)
+            self._store.champion(task)
         except NoChampionError:
             return False
         except (ModelStoreError, OSError) as error:
-            log.warning("champion cannot be verified just now", model=str(cell), error=error)
+            log.warning("champion cannot be verified just now", model=str(task), error=error)
             return True  # nobody knows, and a training for each time that a disk does not answer helps nobody
         return True

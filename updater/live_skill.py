@@ -27,7 +27,7 @@ from model_store.store import ModelStore
 from node.config import Updater as UpdaterSection
 from node.durations import Duration
 from node.errors import CorruptVersionError, ForecastError
-from node.topics import Cell, Topic, symbol_of
+from node.topics import Task, Topic, symbol_of
 from updater.promotion_gate import ENOUGH, NOISE
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Reviewer:
         if section.skill_floor is None:
             return None
         try:
-            pointer = self._models.pointer(topic.cell)
+            pointer = self._models.pointer(topic.task)
         except CorruptVersionError:
             return None  # serving falls back by itself, and says so
         walk = self._answered(topic, pointer, section, now_ms) if pointer else None
@@ -79,14 +79,14 @@ class Reviewer:
 
     def _answered(self, topic: Topic, pointer: Pointer, section: UpdaterSection, now_ms: int) -> Walk | None:
         """The champion's own answers of the window that ends with the newest known truth; None if they do not fill it."""
-        cell, span_ms = topic.cell, window_ms(topic.cell, section)
-        until_ms = now_ms - cell.horizon.ms - cell.interval.ms
+        task, span_ms = topic.task, window_ms(topic.task, section)
+        until_ms = now_ms - task.horizon.ms - task.interval.ms
         # A champion that was promoted while the clock was ahead would not be judged before that day has come.
         promoted_ms = pointer.promoted_ms if pointer.promoted_ms <= now_ms else 0
         since_ms = max(until_ms - span_ms, promoted_ms)
-        judged = self._ledger.judged(topic.id, cell, since_ms=since_ms, until_ms=until_ms)
+        judged = self._ledger.judged(topic.id, task, since_ms=since_ms, until_ms=until_ms)
         own = judged[judged["version"] == pointer.champion.version]
-        return walk_of(cell, own) if len(own) >= MOSTLY * span_ms / cell.interval.ms else None
+        return walk_of(task, own) if len(own) >= MOSTLY * span_ms / task.interval.ms else None
 
     def _better(self, topic: Topic, pointer: Pointer, walk: Walk) -> tuple[str, Comparison] | None:
         """The former champion that would have lost least, if that is less than the champion lost beyond noise."""
@@ -97,30 +97,30 @@ class Reviewer:
         """The champion, as the first, beside each former one on the bars of `walk`, where that one has not learned from them."""
         for entry in islice(pointer.former, FORMER):
             try:
-                other = self._walked(topic.cell, entry, int(walk.times[0]), int(walk.times[-1]))
+                other = self._walked(topic.task, entry, int(walk.times[0]), int(walk.times[-1]))
                 if other is not None:
                     yield entry.version, walk.compare(other, topic.loss)
             except (CorruptVersionError, ForecastError) as error:
                 log.info("former champion cannot be compared with", topic=topic.id, version=entry.version, error=error)
 
-    def _walked(self, cell: Cell, entry: Entry, start_ms: int, end_ms: int) -> Walk | None:
-        version = self._models.load(cell, entry.version, entry.manifest_sha256)
+    def _walked(self, task: Task, entry: Entry, start_ms: int, end_ms: int) -> Walk | None:
+        version = self._models.load(task, entry.version, entry.manifest_sha256)
         if version.manifest.data_end_ms >= start_ms:
             return None
         signature = Signature.from_dict(version.manifest.signature)
-        begin_ms = start_ms - signature.bars_needed * cell.interval.ms
-        candles = self._read(cell.symbol, cell, begin_ms, end_ms + cell.horizon.ms)
+        begin_ms = start_ms - signature.bars_needed * task.interval.ms
+        candles = self._read(task.symbol, task, begin_ms, end_ms + task.horizon.ms)
         if signature.leader is not None:
-            candles = beside(candles, self._read(symbol_of(signature.leader), cell, begin_ms, end_ms + cell.horizon.ms))
+            candles = beside(candles, self._read(symbol_of(signature.leader), task, begin_ms, end_ms + task.horizon.ms))
         return walk_forward(version.session, signature, candles, start_ms, end_ms)
 
-    def _read(self, symbol: str, cell: Cell, start_ms: int, end_ms: int) -> pd.DataFrame:
-        return self._candles.window(symbol, cell.interval, start_ms, end_ms)
+    def _read(self, symbol: str, task: Task, start_ms: int, end_ms: int) -> pd.DataFrame:
+        return self._candles.window(symbol, task.interval, start_ms, end_ms)
 
 
-def window_ms(cell: Cell, section: UpdaterSection) -> int:
+def window_ms(task: Task, section: UpdaterSection) -> int:
     """How long live skill must have been below the floor: as configured, or so long that noise can be told from it."""
-    return max(section.skill_window.ms, round(ENOUGH * cell.horizon.ms))
+    return max(section.skill_window.ms, round(ENOUGH * task.horizon.ms))
 
 
 def _second_is_better(compared: Comparison) -> bool:
@@ -137,5 +137,5 @@ def _complaint(topic: Topic, walk: Walk, section: UpdaterSection) -> str | None:
     if own.mean() <= allowed.mean() or distance <= NOISE:
         return None
     skill = walk.score(topic.loss).skill
-    span = Duration(window_ms(topic.cell, section))
+    span = Duration(window_ms(topic.task, section))
     return f"live skill {skill:+.5f} over {span} is below {floor:g} on {len(walk.times)} answers (DM {-distance:+.2f})"

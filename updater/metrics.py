@@ -16,7 +16,7 @@ class UpdaterMetrics:
         self.candles_stored = Counter(
             "allora_updater_candles_stored_total", "Candles written to the store.", ["symbol", "interval"], registry=self.registry
         )
-        self.holes = Gauge(
+        self.gaps = Gauge(
             "allora_updater_holes", "Stretches of history not yet filled.", ["symbol", "interval"], registry=self.registry
         )
         self.market_errors = Counter(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from node.clock import Clock
 from node.database import Heartbeats
 from node.durations import SECOND_MS
-from node.topics import Cell, Topic
+from node.topics import Task, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class ProgressBoard:
         self._heartbeats = heartbeats
         self._clock = clock
         self._lock = threading.Lock()
-        self._cells: dict[Cell, TopicProgress] = {}
+        self._tasks: dict[Task, TopicProgress] = {}
         self._topics: tuple[Topic, ...] = ()
         self._beaten: tuple[int, dict[str, object]] | None = None
 
@@ -59,17 +59,17 @@ class ProgressBoard:
         """Show these topics from now on."""
         with self._lock:
             self._topics = topics
-            wanted = {topic.cell for topic in topics}
-            self._cells = {cell: self._cells.get(cell, TopicProgress()) for cell in wanted}
+            wanted = {topic.task for topic in topics}
+            self._tasks = {task: self._tasks.get(task, TopicProgress()) for task in wanted}
 
-    def update(self, cell: Cell, **changes: object) -> None:
+    def update(self, task: Task, **changes: object) -> None:
         with self._lock:
-            if cell in self._cells:
-                self._cells[cell] = replace(self._cells[cell], **changes)  # type: ignore[arg-type]
+            if task in self._tasks:
+                self._tasks[task] = replace(self._tasks[task], **changes)  # type: ignore[arg-type]
 
-    def of(self, cell: Cell) -> TopicProgress:
+    def of(self, task: Task) -> TopicProgress:
         with self._lock:
-            return self._cells.get(cell, TopicProgress())
+            return self._tasks.get(task, TopicProgress())
 
     def beat_safely(self, state: str) -> None:
         """Publish the board; a database that cannot be written is said, and the updater goes on."""
@@ -81,7 +81,7 @@ class ProgressBoard:
     def beat(self, state: str) -> None:
         """Publish the board, if it has changed or was not published for a while."""
         with self._lock:
-            topics = {str(topic.id): asdict(self._cells[topic.cell]) for topic in self._topics}
+            topics = {str(topic.id): asdict(self._tasks[topic.task]) for topic in self._topics}
         now_ms = self._clock.now_ms()
         body: dict[str, object] = {"state": state, "topics": topics}
         if self._beaten is not None and self._beaten[1] == body and 0 <= now_ms - self._beaten[0] < UNCHANGED_MS:

@@ -40,7 +40,7 @@ class Tidier:
     def configure(self, section: UpdaterSection, topics: tuple[Topic, ...]) -> None:
         """From now on keep what `section` says, and never less than these topics' scores are made from."""
         self._section = section
-        self._scores_ms = max(kept_ms(topic.cell) for topic in topics)
+        self._scores_ms = max(kept_ms(topic.task) for topic in topics)
 
     def run(self, stop: threading.Event) -> None:
         """Look once in a while whether it is time, until stopped."""

@@ -1,7 +1,7 @@
 """The updater as one process: loops that share a store and never wait for each other.
 
 * follow: just after each minute, fetch the newest candles
-* backfill: walk the history back, mend holes
+* backfill: walk the history back, mend gaps
 * train: let candidates challenge champions
 * tidy: forget what is too old
 
@@ -77,17 +77,17 @@ class Updater:
         return [*loops, room, *(self._check_topic(topic) for topic in topics)]
 
     def _check_topic(self, topic: Topic) -> Check:
-        progress = self._board.of(topic.cell)
+        progress = self._board.of(topic.task)
         now_ms = self._clock.now_ms()
-        newest = self._candles.newest(topic.cell.symbol, topic.cell.interval, now_ms)
+        newest = self._candles.newest(topic.task.symbol, topic.task.interval, now_ms)
         if not progress.trained:
             detail = progress.detail or f"{progress.state}: {progress.have} of {progress.want} candles"
             return Check(
                 f"topic {topic.id}", False, detail, "A new topic is ready once its history is filled and its model trained."
             )
-        overdue = now_ms - ((newest or 0) + 2 * topic.cell.interval.ms)
+        overdue = now_ms - ((newest or 0) + 2 * topic.task.interval.ms)
         fresh = overdue <= self._config.current.inference.stale_after.ms
-        detail = "" if fresh else f"the next {topic.cell.interval} candle is {overdue // MINUTE_MS} minutes overdue"
+        detail = "" if fresh else f"the next {topic.task.interval} candle is {overdue // MINUTE_MS} minutes overdue"
         return Check(f"topic {topic.id}", fresh, detail, "" if fresh else "Is the exchange reachable? The log says more.")
 
     def ended(self) -> str:
@@ -150,10 +150,10 @@ class Updater:
     def _served(self, topics: tuple[Topic, ...]) -> Iterator[Series]:
         """Other tokens' candles that champions read, whatever the config says by now: they are served until others take over."""
         for topic in topics:
-            version = self._models.champion_version(topic.cell)
+            version = self._models.champion_version(topic.task)
             try:
-                signature = self._models.manifest(topic.cell, version).signature if version else {}
+                signature = self._models.manifest(topic.task, version).signature if version else {}
             except ModelStoreError:
                 continue
             if signature.get("leader"):
-                yield Series(symbol_of(signature["leader"]), topic.cell.interval)
+                yield Series(symbol_of(signature["leader"]), topic.task.interval)

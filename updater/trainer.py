@@ -24,7 +24,7 @@ from node.durations import MINUTE_MS
 from node.environment import Settings
 from node.errors import CorruptVersionError, ForecastError, ModelStoreError, NotEnoughDataError, TrainingError
 from node.parent_watchdog import tied_to_this_process
-from node.topics import Cell, Topic
+from node.topics import Task, Topic
 from updater.challenger import Contest, Failed, Trained, hold
 from updater.champions import Champions
 from updater.disk_space import lack_of_room
@@ -88,8 +88,8 @@ class Trainer:
         self._is_filled = is_filled
         self._review = review
         self._reviewed = Pause(clock)
-        self._complaints: dict[Cell, str] = {}
-        self._failed: dict[Cell, Failure] = {}
+        self._complaints: dict[Task, str] = {}
+        self._failed: dict[Task, Failure] = {}
         self._champions = Champions(store, clock)
         self._section = UpdaterSection()
         self._topics: tuple[Topic, ...] = ()
@@ -99,8 +99,8 @@ class Trainer:
         self._section, self._topics = section, topics
         for topic in topics:
             # By the pointer alone: whether it verifies is found out where a training would be begun.
-            if self._store.champion_version(topic.cell) is not None:
-                self._board.update(topic.cell, trained=True, state=State.READY)
+            if self._store.champion_version(topic.task) is not None:
+                self._board.update(topic.task, trained=True, state=State.READY)
 
     def run(self, stop: threading.Event) -> None:
         """Train what is due until stopped."""
@@ -127,28 +127,28 @@ class Trainer:
 
     def _act_on(self, finding: Finding, now_ms: int) -> None:
         """Roll the champion back, or have a candidate trained unless one was in the last `skill_window`."""
-        topic, cell = finding.topic, finding.topic.cell
+        topic, task = finding.topic, finding.topic.task
         if finding.back_to is not None:
-            self._store.rollback(cell, to=finding.back_to, reason=finding.reason)
+            self._store.rollback(task, to=finding.back_to, reason=finding.reason)
             self._metrics.remedies.labels(topic.id, "rolled back").inc()
-            self._board.update(cell, detail=finding.reason)
-            log.warning("rolled back", topic=topic.id, model=str(cell), version=finding.back_to, reason=finding.reason)
-        elif self._age_of_newest(cell, now_ms) >= self._section.skill_window.ms:
-            self._complaints[cell] = finding.reason
+            self._board.update(task, detail=finding.reason)
+            log.warning("rolled back", topic=topic.id, model=str(task), version=finding.back_to, reason=finding.reason)
+        elif self._age_of_newest(task, now_ms) >= self._section.skill_window.ms:
+            self._complaints[task] = finding.reason
 
     def due(self) -> list[Due]:
         """Topics to train now: without champion first, then those whose answers were bad or whose newest version is too old."""
-        missing: dict[Cell, Due] = {}
-        aged: dict[Cell, Due] = {}
+        missing: dict[Task, Due] = {}
+        aged: dict[Task, Due] = {}
         for topic in self._topics:
-            if not self._is_filled(topic) or self._is_resting(topic.cell):
+            if not self._is_filled(topic) or self._is_resting(topic.task):
                 continue
-            if not self._champions.has(topic.cell):
-                missing.setdefault(topic.cell, Due(topic, "no champion"))
-            elif topic.cell in self._complaints:
-                aged.setdefault(topic.cell, Due(topic, self._complaints[topic.cell]))
-            elif self._age_of_newest(topic.cell, self._clock.now_ms()) >= self._section.retrain_every.ms:
-                aged.setdefault(topic.cell, Due(topic, f"older than {self._section.retrain_every}"))
+            if not self._champions.has(topic.task):
+                missing.setdefault(topic.task, Due(topic, "no champion"))
+            elif topic.task in self._complaints:
+                aged.setdefault(topic.task, Due(topic, self._complaints[topic.task]))
+            elif self._age_of_newest(topic.task, self._clock.now_ms()) >= self._section.retrain_every.ms:
+                aged.setdefault(topic.task, Due(topic, f"older than {self._section.retrain_every}"))
         return [*missing.values(), *aged.values()]
 
     def _has_room(self, due: list[Due]) -> bool:
@@ -157,15 +157,15 @@ class Trainer:
         if lack:
             log.warning("trainings wait for room on the disk", error=lack)
             for item in due:
-                self._board.update(item.topic.cell, detail=lack)
+                self._board.update(item.topic.task, detail=lack)
         return lack is None
 
     def train(self, due: list[Due], stop: threading.Event) -> None:
         """Hold a contest for each of `due`, several at a time, and publish each result as it comes."""
         for item in due:
-            self._board.update(item.topic.cell, state=State.TRAINING, detail=item.reason)
-            log.info("training", topic=item.topic.id, model=str(item.topic.cell), reason=item.reason)
-            if item.topic.cell in self._complaints:
+            self._board.update(item.topic.task, state=State.TRAINING, detail=item.reason)
+            log.info("training", topic=item.topic.id, model=str(item.topic.task), reason=item.reason)
+            if item.topic.task in self._complaints:
                 self._metrics.remedies.labels(item.topic.id, "retrained").inc()
         contests = [self._contest(item.topic) for item in due]
         self._complaints.clear()
@@ -183,57 +183,57 @@ class Trainer:
             topic=topic,
             database_url=self._settings.database_url,
             model_store=self._settings.model_store,
-            history_ms=self._section.history_ms(topic.cell.interval),
+            history_ms=self._section.history_ms(topic.task.interval),
             max_epochs=self._section.max_epochs,
             now_ms=self._clock.now_ms(),
-            because=self._complaints.get(topic.cell),
+            because=self._complaints.get(topic.task),
             log_level=self._settings.log_level,
             log_format=self._settings.log_format,
         )
 
     def _publish(self, result: Trained) -> None:
-        topic, cell, gate = result.topic, result.topic.cell, result.draft.gate
-        version = self._store.publish(cell, graph=result.graph, weights=result.weights, draft=result.draft).version
+        topic, task, gate = result.topic, result.topic.task, result.draft.gate
+        version = self._store.publish(task, graph=result.graph, weights=result.weights, draft=result.draft).version
         if gate.promoted:
-            self._store.promote(cell, version, gate.reason)
-        self._store.prune(cell, self._section.keep_versions)
+            self._store.promote(task, version, gate.reason)
+        self._store.prune(task, self._section.keep_versions)
         self._metrics.training_seconds.observe(result.seconds)
         self._metrics.trainings.labels(topic.id, "promoted" if gate.promoted else "refused").inc()
-        trained = self._champions.has(cell)
+        trained = self._champions.has(task)
         if trained:
-            self._failed.pop(cell, None)
+            self._failed.pop(task, None)
         else:
-            self._rest(cell)
-        self._board.update(cell, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
-        log.info("trained", topic=topic.id, model=str(cell), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
+            self._rest(task)
+        self._board.update(task, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
+        log.info("trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
 
     def _fail(self, result: Failed) -> None:
-        cell = result.topic.cell
-        self._rest(cell, anew=isinstance(result.error, NotEnoughDataError))
+        task = result.topic.task
+        self._rest(task, anew=isinstance(result.error, NotEnoughDataError))
         self._metrics.trainings.labels(result.topic.id, "failed").inc()
-        trained = self._champions.has(cell)
+        trained = self._champions.has(task)
         state = State.READY if trained else State.FAILED
-        self._board.update(cell, trained=trained, state=state, detail=str(result.error))
-        log.warning("training failed", topic=result.topic.id, model=str(cell), error=result.error)
+        self._board.update(task, trained=trained, state=state, detail=str(result.error))
+        log.warning("training failed", topic=result.topic.id, model=str(task), error=result.error)
 
-    def _rest(self, cell: Cell, *, anew: bool = False) -> None:
+    def _rest(self, task: Task, *, anew: bool = False) -> None:
         """Leave a topic alone for a while; the same while each time where it costs nothing to find out that it is too early."""
-        before = self._failed.get(cell)
-        self._failed[cell] = Failure(self._clock.monotonic_ms(), before.times + 1 if before and not anew else 1)
+        before = self._failed.get(task)
+        self._failed[task] = Failure(self._clock.monotonic_ms(), before.times + 1 if before and not anew else 1)
 
-    def _is_resting(self, cell: Cell) -> bool:
-        failure = self._failed.get(cell)
+    def _is_resting(self, task: Task) -> bool:
+        failure = self._failed.get(task)
         return failure is not None and self._clock.monotonic_ms() - failure.at_ms < failure.rest_ms
 
-    def _age_of_newest(self, cell: Cell, now_ms: int) -> int:
+    def _age_of_newest(self, task: Task, now_ms: int) -> int:
         """Refused candidates count too: a topic is retrained once per period, not until something passes.
 
         A version from far ahead is as good as an old one: neither a clock that was wrong nor a damaged manifest puts trainings off
         for good.
         """
-        names = self._store.versions(cell)
+        names = self._store.versions(task)
         try:
-            created = self._store.manifest(cell, names[0]).created_ms if names else 0
+            created = self._store.manifest(task, names[0]).created_ms if names else 0
         except CorruptVersionError:
             created = 0
         return abs(now_ms - created)

@@ -48,7 +48,7 @@ class Peers:
 
     def __init__(self, topic: Topic, chain: Chain, metrics: Metrics, windows: Windows, own: str | None) -> None:
         self._topic, self._chain, self._metrics, self._windows, self._own = topic, chain, metrics, windows, own
-        self._guard = UnitGuard(topic.cell)
+        self._guard = UnitGuard(topic.task)
 
     @property
     def newest(self) -> Comparison | None:

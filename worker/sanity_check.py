@@ -21,7 +21,7 @@ VOLATILITY_FACTOR: Final = 30.0
 
 def check_plausible(topic: Topic, value: float, *, last: float | None, network: float | None) -> None:
     """ImplausibleAnswerError if `value` cannot be right. `last` is our newest answer, `network` the others' middle."""
-    target = topic.cell.target
+    target = topic.task.target
     if target is Target.LOG_RETURN:
         if abs(value) > LARGEST_RETURN:
             raise ImplausibleAnswerError(f"{value} is no log return: beyond ±{LARGEST_RETURN:g}", hint="Is it a price?")

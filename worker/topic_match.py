@@ -58,10 +58,10 @@ def compare(topic: Topic, found: TopicOnChain, *, check_epoch: bool = True) -> l
         raise TopicDiffersError(f"{topic}: the chain wants several labelled values ({text!r})", hint="This node answers one value.")
     horizon, target, tokens = described_horizon(text), described_target(text), described_tokens(text)
     differences = []
-    if horizon is not None and horizon != topic.cell.horizon:
-        differences.append(f"horizon {horizon}, not {topic.cell.horizon}")
-    if target is not None and target is not topic.cell.target:
-        differences.append(f"target {target}, not {topic.cell.target}")
+    if horizon is not None and horizon != topic.task.horizon:
+        differences.append(f"horizon {horizon}, not {topic.task.horizon}")
+    if target is not None and target is not topic.task.target:
+        differences.append(f"target {target}, not {topic.task.target}")
     if tokens and topic.token not in tokens:
         differences.append(f"token {' and '.join(sorted(tokens))}, not {topic.token}")
     if differences:
@@ -79,7 +79,7 @@ def _warnings(topic: Topic, found: TopicOnChain, check_epoch: bool) -> list[str]
         warnings.append(f"the chain scores by {found.loss}, config.json says {topic.loss}")
     if check_epoch and topic.epoch_blocks and found.epoch not in {topic.epoch_blocks, topic.epoch_blocks * MIGRATED_SECONDS}:
         warnings.append(f"an epoch has {found.epoch} blocks, the catalogue says {topic.epoch_blocks}")
-    seconds = topic.cell.horizon.seconds
+    seconds = topic.task.horizon.seconds
     blocks = convert(seconds, Unit.SECONDS, Unit.BLOCKS, USUAL_SECONDS)
     if found.ground_truth_lag and not any(0.5 <= found.ground_truth_lag / length <= 2 for length in (blocks, seconds)):
         warnings.append(f"the truth is asked for after {found.ground_truth_lag} blocks, the horizon is about {blocks:.0f}")

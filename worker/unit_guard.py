@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import minutes
 
 MIN_OTHERS: Final = 3
@@ -88,7 +88,7 @@ class Comparison:
         return f"{self.value:g}, the median of {self.others} other workers {self.median:g}{ratio}{said}"
 
 
-def compare(cell: Cell, value: float, others: Sequence[float], unknown: str = "") -> Comparison:
+def compare(task: Task, value: float, others: Sequence[float], unknown: str = "") -> Comparison:
     """One answer beside what the other workers said of the same topic. `unknown`: why that must not be relied on, if so."""
     finite = [other for other in others if math.isfinite(other)]
     if len(finite) < MIN_OTHERS and not unknown:
@@ -97,15 +97,15 @@ def compare(cell: Cell, value: float, others: Sequence[float], unknown: str = ""
     if unknown or middle is None:
         return Comparison(value, len(finite), middle, unknown=unknown)
     found = Comparison(value, len(finite), middle, _ratio(value, middle))
-    if cell.target is Target.LOG_RETURN:
-        return _compare_returns(cell, found, finite)
-    if cell.target is Target.PRICE and (suspicion := _return_for_price(value, middle)):
+    if task.target is Target.LOG_RETURN:
+        return _compare_returns(task, found, finite)
+    if task.target is Target.PRICE and (suspicion := _return_for_price(value, middle)):
         return replace(found, beyond=True, suspicion=suspicion)
     if found.ratio is None:
-        return replace(found, beyond=True, suspicion=f"a {cell.target} must be above zero")
-    factor = MAX_FACTOR[cell.target]
+        return replace(found, beyond=True, suspicion=f"a {task.target} must be above zero")
+    factor = MAX_FACTOR[task.target]
     beyond = not 1 / factor <= found.ratio <= factor
-    return replace(found, beyond=beyond, suspicion=suspicion_of(cell, found.ratio) or _unnamed(beyond, found.ratio))
+    return replace(found, beyond=beyond, suspicion=suspicion_of(task, found.ratio) or _unnamed(beyond, found.ratio))
 
 
 def _ratio(value: float, middle: float) -> float | None:
@@ -126,9 +126,9 @@ def _looks_like_return(number: float, price: float) -> bool:
     return number <= 0 < price or 0 < number <= min(LARGEST_LIKELY_RETURN, price * LARGEST_RETURN_OF_PRICE)
 
 
-def _compare_returns(cell: Cell, found: Comparison, others: Sequence[float]) -> Comparison:
+def _compare_returns(task: Task, found: Comparison, others: Sequence[float]) -> Comparison:
     """By size alone: ours beside the others' upper quartile and what the horizon makes likely, and the reverse."""
-    likely = LIKELY_MINUTE_RETURN * math.sqrt(minutes(cell.horizon))
+    likely = LIKELY_MINUTE_RETURN * math.sqrt(minutes(task.horizon))
     ours, sizes = abs(found.value), sorted(abs(other) for other in others)
     usual, large = statistics.median(sizes), sizes[(3 * len(sizes)) // 4]
     if ours > LARGEST_LOG_RETURN:
@@ -141,28 +141,28 @@ def _compare_returns(cell: Cell, found: Comparison, others: Sequence[float]) -> 
         ratio = max(ours, likely) / usual
     else:
         return found
-    return replace(found, beyond=True, suspicion=suspicion_of(cell, ratio) or _unnamed(True, ratio))
+    return replace(found, beyond=True, suspicion=suspicion_of(task, ratio) or _unnamed(True, ratio))
 
 
-def suspicion_of(cell: Cell, ratio: float, width: float = 1.0) -> str:
+def suspicion_of(task: Task, ratio: float, width: float = 1.0) -> str:
     """What such a factor between our answer and the others' usually means, in words; empty for one that means nothing.
 
     `width` times as far from a suspected factor as usual still counts as near.
     """
-    distance, words = min((abs(math.log(ratio / factor)) / near, words) for factor, near, words in _suspects(cell, ratio))
+    distance, words = min((abs(math.log(ratio / factor)) / near, words) for factor, near, words in _suspects(task, ratio))
     return words if distance <= width else ""
 
 
-def _suspects(cell: Cell, ratio: float) -> list[tuple[float, float, str]]:
+def _suspects(task: Task, ratio: float) -> list[tuple[float, float, str]]:
     """Factors that a wrong unit makes, how near to it is near, and what it is called."""
     suspects = [
         (100.0, NEAR, "100 times the others': percent, or hundredths of the currency, on our side"),
         (0.01, NEAR, "a hundredth of the others': percent, or hundredths of the currency, on theirs"),
     ]
-    if cell.target is Target.VOLATILITY and (root := _root(cell.horizon)) >= SMALLEST_ROOT:
+    if task.target is Target.VOLATILITY and (root := _root(task.horizon)) >= SMALLEST_ROOT:
         suspects += [
-            (root, NEAR_ROOT, f"√{minutes(cell.horizon):g} times the others': theirs looks like that of one minute"),
-            (1 / root, NEAR_ROOT, f"1/√{minutes(cell.horizon):g} of the others': ours looks like that of one minute"),
+            (root, NEAR_ROOT, f"√{minutes(task.horizon):g} times the others': theirs looks like that of one minute"),
+            (1 / root, NEAR_ROOT, f"1/√{minutes(task.horizon):g} of the others': ours looks like that of one minute"),
         ]
     power = round(math.log10(ratio))
     if power and abs(power) != 2:
@@ -185,9 +185,9 @@ def _unnamed(beyond: bool, ratio: float) -> str:
 class UnitGuard:
     """Of one topic: remembers how the last windows compared, and how far the others' volatility swung meanwhile."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, task: Task) -> None:
         self.newest: Comparison | None = None
-        self._cell = cell
+        self._task = task
         self._beyond = 0
         self._near = 0
         self._ratios: deque[float] = deque(maxlen=WINDOWS_NEAR)
@@ -196,7 +196,7 @@ class UnitGuard:
 
     def look(self, value: float, others: Sequence[float], unknown: str = "") -> Comparison:
         """Compare one window's answer, and count. What cannot be compared counts neither way, and is never withheld."""
-        found = compare(self._cell, value, others, unknown)
+        found = compare(self._task, value, others, unknown)
         if not found.unknown:
             found = self._counted(self._in_its_time(found))
         self.newest = found
@@ -204,7 +204,7 @@ class UnitGuard:
 
     def _in_its_time(self, found: Comparison) -> Comparison:
         """After a crash good forecasts of volatility differ by as much as volatility itself moved; that tells of no unit."""
-        if self._cell.target is not Target.VOLATILITY or found.ratio is None or not found.median:
+        if self._task.target is not Target.VOLATILITY or found.ratio is None or not found.median:
             return found
         self._medians.append(abs(found.median))
         swing = max(self._medians) / min(self._medians)
@@ -217,14 +217,14 @@ class UnitGuard:
         was_said = self.newest is not None and self.newest.is_said
         if was_said and not found.suspicion and found.ratio is not None:
             # What was said once is not taken back for one window that strays.
-            found = replace(found, suspicion=suspicion_of(self._cell, found.ratio, STRAYING))
+            found = replace(found, suspicion=suspicion_of(self._task, found.ratio, STRAYING))
         self._beyond = self._beyond + 1 if found.beyond else 0
         self._near = self._near + 1 if found.suspicion else 0
         if not found.suspicion or found.ratio is None:
             self._ratios.clear()
             return replace(found, windows=max(self._beyond, self._near), withheld=self._beyond >= WINDOWS_BEYOND)
         self._ratios.append(math.log(found.ratio))
-        if self._cell.target is not Target.LOG_RETURN:
+        if self._task.target is not Target.LOG_RETURN:
             middle = math.exp(statistics.median(self._ratios))
-            found = replace(found, suspicion=suspicion_of(self._cell, middle, STRAYING) or found.suspicion)
+            found = replace(found, suspicion=suspicion_of(self._task, middle, STRAYING) or found.suspicion)
         return replace(found, windows=max(self._beyond, self._near), withheld=self._beyond >= WINDOWS_BEYOND)

@@ -25,7 +25,7 @@ def looks(place: Place) -> dict[str, Look]:
     clock = SystemClock()
     exchanges = open_sources(place.settings, clock, place.config.updater.sources).exchanges
     found: dict[str, Look] = {f"exchange {each.name}": lambda each=each: _exchange(each, clock) for each in exchanges}  # type: ignore[misc]
-    return found | {"pairs": lambda: _pairs(exchanges, clock, sorted({topic.cell.symbol for topic in place.topics}))}
+    return found | {"pairs": lambda: _pairs(exchanges, clock, sorted({topic.task.symbol for topic in place.topics}))}
 
 
 def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:

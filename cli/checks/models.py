@@ -7,7 +7,7 @@ from cli.context import Place
 from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.errors import ModelStoreError
-from node.topics import Cell
+from node.topics import Task
 
 
 def looks(place: Place) -> dict[str, Look]:
@@ -17,21 +17,21 @@ def looks(place: Place) -> dict[str, Look]:
 
 def _champions(place: Place) -> list[Finding]:
     store = ModelStore(place.settings.model_store, SystemClock())
-    cells = list(dict.fromkeys(topic.cell for topic in place.topics))
-    missing = [cell for cell in cells if store.champion_version(cell) is None]
-    found = [finding for cell in cells if cell not in missing for finding in _champion(store, cell)]
+    tasks = list(dict.fromkeys(topic.task for topic in place.topics))
+    missing = [task for task in tasks if store.champion_version(task) is None]
+    found = [finding for task in tasks if task not in missing for finding in _champion(store, task)]
     if missing:
         names = ", ".join(map(str, missing))
         found.append(
             Finding("model store", State.NOT_YET, f"no model yet for {names}", "The updater trains them; see: allora-node status")
         )
-    return found or [Finding("model store", State.OK, f"{len(cells)} champions verify")]
+    return found or [Finding("model store", State.OK, f"{len(tasks)} champions verify")]
 
 
-def _champion(store: ModelStore, cell: Cell) -> list[Finding]:
-    name, pointed = f"model store: {cell}", store.champion_version(cell)
+def _champion(store: ModelStore, task: Task) -> list[Finding]:
+    name, pointed = f"model store: {task}", store.champion_version(task)
     try:
-        version = store.champion(cell)
+        version = store.champion(task)
     except ModelStoreError as error:
         return [Finding(name, State.FAILED, error.message, error.hint)]
     if version.name != pointed:

@@ -54,7 +54,7 @@ async def _topic(chain: Chain, client: InferenceClient, topic: Topic, own: str |
         return Finding(NAME, State.SKIPPED, f"{name}: is not on the chain")
     except NodeError as error:
         return Finding(NAME, State.SKIPPED, f"{name}: {error.message}")
-    found = compare(topic.cell, value, said.values)
+    found = compare(topic.task, value, said.values)
     if found.beyond:
         return Finding(f"{name} {NAME}", State.FAILED, str(found), HINT)
     return Finding(NAME, State.OK, f"{name}: {found}")

@@ -1,6 +1,6 @@
 """Train on what lies up to a date, test on what lies after: the node's own training and judge, walked forward over a record.
 
-Every cell is a process's work of its own: it reads its candles, trains as the node trains (as much history, the same gate towards
+Every task is a process's work of its own: it reads its candles, trains as the node trains (as much history, the same gate towards
 the baseline), and asks the served graph at every bar of the test. With a refit period the model is trained anew as the test goes
 on, from what had closed by then, starting from the weights before.
 """
@@ -31,17 +31,17 @@ from node.config import Updater
 from node.durations import Duration, Interval
 from node.errors import NodeError, NotEnoughDataError
 from node.parent_watchdog import tied_to_this_process
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 FIELDS: Final = (
     "token", "target", "horizon", "interval", "model", "loss", "n", "n_effective", "rmse", "baseline_rmse", "ratio", "dm", "dm_p",
     "mae", "mape", "r", "da", "da_low", "czar", "baseline_czar", "log10_loss", "baseline_log10_loss", "dm_log10", "czar_log10",
     "baseline_czar_log10", "coverage_90", "grade", "seconds",
 )  # fmt: skip
-"""What is said of every cell, in this order."""
+"""What is said of every task, in this order."""
 
 FIGURES: Final = FIELDS[FIELDS.index("n") : FIELDS.index("seconds")]
-"""Those of them that are measured; the others name the cell."""
+"""Those of them that are measured; the others name the task."""
 
 TEST_SHARE: Final = 0.2
 """Part of a record that is kept for the test where no date says otherwise."""
@@ -49,7 +49,7 @@ TEST_SHARE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One cell to be tested: what is forecast, from which bars, by which model, under which loss."""
+    """One task to be tested: what is forecast, from which bars, by which model, under which loss."""
 
     token: str
     target: Target
@@ -59,11 +59,11 @@ class Trial:
     loss: str
 
     @property
-    def cell(self) -> Cell:
-        return Cell(self.token, self.target, self.horizon)
+    def task(self) -> Task:
+        return Task(self.token, self.target, self.horizon)
 
     def __str__(self) -> str:
-        return f"{self.cell} on {self.interval} by {self.model}, {self.loss}"
+        return f"{self.task} on {self.interval} by {self.model}, {self.loss}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
     if history.empty:
         raise NotEnoughDataError("the record has no candles before the date that training ends with")
     candidate = train(
-        trial.cell, trial.model, trial.loss, history,
+        trial.task, trial.model, trial.loss, history,
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
         features=plan.features, leader=_leader(plan, trial),
     )  # fmt: skip

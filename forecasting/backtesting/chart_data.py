@@ -28,7 +28,7 @@ class WorstHour:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What the report draws of one cell. Moves are deviations from the baseline in model space.
+    """What the report draws of one task. Moves are deviations from the baseline in model space.
 
     `equity` is the loss saved beside the baseline up to each of `times`, as a part of the baseline's loss over the whole test: it
     ends at the skill. `said` and `came` are pairs of forecast and outcome, thinned out evenly in time; the bins hold the means of

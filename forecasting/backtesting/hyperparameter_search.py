@@ -40,7 +40,7 @@ class SweepPlan:
     """What is searched for, and where. `until_ms`: nothing that closes later is read; the end of the record if it is None."""
 
     folders: tuple[Path, ...]
-    cell: Trial
+    task: Trial
     until_ms: int | None = None
     trials: int = 20
     seed: int = 0
@@ -100,7 +100,7 @@ def usual_values(model: str) -> dict[str, Value]:
 def search(plan: SweepPlan, jobs: int) -> Iterator[Tried]:
     """Trials as they come, `jobs` at a time in processes of their own; what is tried next depends on what came of those before."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    usual = usual_values(plan.cell.model)
+    usual = usual_values(plan.task.model)
     space = {name: SPACE[name] for name in usual}
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=plan.seed))
     study.enqueue_trial(usual)
@@ -133,22 +133,22 @@ def attempt(plan: SweepPlan, number: int, values: dict[str, Value]) -> Tried:
 
 
 def _judge(plan: SweepPlan, values: dict[str, Value]) -> Scores:
-    cell = plan.cell
-    candles = until(CandleFiles(plan.folders).candles(cell.token, cell.interval), plan.until_ms, cell.interval)
+    task = plan.task
+    candles = until(CandleFiles(plan.folders).candles(task.token, task.interval), plan.until_ms, task.interval)
     if candles.empty:
-        raise NotEnoughDataError(f"there are no {cell.interval} candles of {cell.token} before the date")
+        raise NotEnoughDataError(f"there are no {task.interval} candles of {task.token} before the date")
     begin = int(candles["open_time"].iloc[int((1 - VALIDATION_SHARE) * len(candles))])
-    bars = Updater(history_days=int(values["history_days"])).history_ms(cell.interval) // cell.interval.ms
-    history = until(candles, begin, cell.interval).iloc[-bars:].reset_index(drop=True)
-    network = network_with(cell.model, values)
+    bars = Updater(history_days=int(values["history_days"])).history_ms(task.interval) // task.interval.ms
+    history = until(candles, begin, task.interval).iloc[-bars:].reset_index(drop=True)
+    network = network_with(task.model, values)
     candidate = train(
-        cell.cell, cell.model, cell.loss, history,
-        seed=plan.seed, max_epochs=plan.max_epochs, interval=cell.interval,
+        task.task, task.model, task.loss, history,
+        seed=plan.seed, max_epochs=plan.max_epochs, interval=task.interval,
         settings=fit_settings_with(values), kind=network_model(network) if network else None,
     )  # fmt: skip
     end = int(candles["open_time"].iloc[-1])
-    seen = between(candles, begin - candidate.signature.bars_needed * cell.interval.ms, end + 1)
-    return walk_forward(open_session(candidate.graph), candidate.signature, seen, begin, end).score(cell.loss)
+    seen = between(candles, begin - candidate.signature.bars_needed * task.interval.ms, end + 1)
+    return walk_forward(open_session(candidate.graph), candidate.signature, seen, begin, end).score(task.loss)
 
 
 def network_with(model: str, values: dict[str, Value]) -> Settings | None:

@@ -1,4 +1,4 @@
-"""A backtest as one HTML file that needs nothing else: charts, and the table of every cell.
+"""A backtest as one HTML file that needs nothing else: charts, and the table of every task.
 
 The charting library stands in the file itself, and the page forbids the browser to load anything from anywhere.
 """
@@ -35,11 +35,11 @@ LAYOUT: Final = {
 
 
 def report_of(plan: Plan, results: Sequence[Result]) -> str:
-    """The page; cells without figures stand in the table with their reason."""
+    """The page; tasks without figures stand in the table with their reason."""
     tested = [result for result in results if result.scores is not None and result.curves is not None]
     charts = {
         "overview": [_figure(_overview(tested)), _figure(_coverage(tested))],
-        "cells": [_cell_charts(result) for result in tested],
+        "tasks": [_task_charts(result) for result in tested],
     }
     return _PAGE.format(
         summary=_summary(plan, results),
@@ -53,7 +53,7 @@ def report_of(plan: Plan, results: Sequence[Result]) -> str:
 def _summary(plan: Plan, results: Sequence[Result]) -> str:
     scores = [result.scores for result in results if result.scores is not None]
     facts = {
-        "cells tested": f"{len(scores)} of {len(results)}",
+        "tasks tested": f"{len(scores)} of {len(results)}",
         "not worse than the baseline (ratio ≤ 1)": sum(score.ratio <= 1 for score in scores),
         f"better beyond noise (DM > {BETTER})": sum(score.dm > BETTER for score in scores),
         "trained until": _date(plan.train_until_ms) or "the newest fifth of each record",
@@ -114,7 +114,7 @@ def _coverage(tested: Sequence[Result]) -> go.Figure:
     return figure.update_yaxes(tickformat=".0%", range=[0.3, 1]).update_xaxes(showticklabels=False)
 
 
-def _cell_charts(result: Result) -> list[dict[str, Any]]:
+def _task_charts(result: Result) -> list[dict[str, Any]]:
     curves = _curves(result)
     return [_figure(draw(result, curves)) for draw in (_equity, _pairs, _calibration, _hours)]
 
@@ -167,7 +167,7 @@ def _figure(figure: go.Figure) -> dict[str, Any]:
 
 
 def _curves(result: Result) -> Curves:
-    assert result.curves is not None  # noqa: S101 -- only tested cells are drawn  # nosec B101
+    assert result.curves is not None  # noqa: S101 -- only tested tasks are drawn  # nosec B101
     return result.curves
 
 
@@ -202,16 +202,16 @@ select {{ font: inherit; padding: 6px 10px; border: 1px solid #cbd5e1; border-ra
 </style></head><body>
 <h1>Backtest</h1>
 <dl>{summary}</dl>
-<h2>Every cell</h2>
+<h2>Every task</h2>
 <p>Green: better than the baseline beyond noise. A dash: the figure does not exist.</p>
 <div class="scroll"><table>{table}</table></div>
-<h2>All cells together</h2>
+<h2>All tasks together</h2>
 <div class="chart" id="overview-0"></div>
 <div class="chart" id="overview-1" style="margin-top: 12px"></div>
-<h2>One cell</h2>
+<h2>One task</h2>
 <select id="choice" aria-label="Cell">{options}</select>
-<div class="grid"><div class="chart" id="cell-0"></div><div class="chart" id="cell-1"></div>
-<div class="chart" id="cell-2"></div><div class="chart" id="cell-3"></div></div>
+<div class="grid"><div class="chart" id="task-0"></div><div class="chart" id="task-1"></div>
+<div class="chart" id="task-2"></div><div class="chart" id="task-3"></div></div>
 <script type="application/json" id="charts">{charts}</script>
 <script>{library}</script>
 <script>
@@ -219,7 +219,7 @@ const charts = JSON.parse(document.getElementById("charts").textContent);
 const draw = (place, figures) => figures.forEach((figure, i) =>
   Plotly.react(place + "-" + i, figure.data, figure.layout, {{responsive: true, displaylogo: false}}));
 const choice = document.getElementById("choice");
-const show = () => charts.cells.length && draw("cell", charts.cells[choice.value]);
+const show = () => charts.tasks.length && draw("task", charts.tasks[choice.value]);
 draw("overview", charts.overview);
 choice.addEventListener("change", show);
 show();

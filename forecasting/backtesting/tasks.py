@@ -1,4 +1,4 @@
-"""Which cells a backtest tries: the ones that topics of the network ask about, or what was asked for."""
+"""Which tasks a backtest tries: the ones that topics of the network ask about, or what was asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from forecasting.backtesting.backtest import Trial
 from market.recorded_candles import CandleFiles
 from node.config import Parameters
 from node.durations import Duration, Interval
-from node.topics import DEFAULT_LOSS, Cell, Target
+from node.topics import DEFAULT_LOSS, Task, Target
 
 _SHAPES: Final = {
     Target.PRICE: "5m/1m 10m/1m 20m/1m 5m/5m 10m/5m 20m/5m 8h/1h 24h/1h",
     Target.VOLATILITY: "15m/1m 4h/1m",
 }
-"""Horizon and candles of the usual cells."""
+"""Horizon and candles of the usual tasks."""
 
 DEFAULT_MODEL: Final = str(Parameters.model_fields["model"].default)
 
@@ -43,7 +43,7 @@ class Shape:
 
 
 def trials_of(choice: Choice, files: CandleFiles, train_until_ms: int | None, test_until_ms: int | None) -> list[Trial]:
-    """Every cell to try. Tokens that were asked for by name are tried whether or not there are candles of them; others only where
+    """Every task to try. Tokens that were asked for by name are tried whether or not there are candles of them; others only where
     the record has candles on both sides of the date."""
     return [
         Trial(token, shape.target, shape.horizon, shape.interval, model, loss)
@@ -77,7 +77,7 @@ def _shapes_of(target: Target, choice: Choice) -> Iterator[Shape]:
     elif choice.horizons:
         for horizon in choice.horizons:
             found = [shape for shape in usual if shape.horizon == horizon]
-            yield from found or [Shape(target, horizon, Cell("", target, horizon).interval)]
+            yield from found or [Shape(target, horizon, Task("", target, horizon).interval)]
     elif choice.intervals:
         for interval in choice.intervals:
             found = [shape for shape in usual if shape.interval is interval]

@@ -1,6 +1,6 @@
 """Candles as plain arrays in unbroken runs, and the trailing sums that every feature and target is made of.
 
-A run is a stretch of candles without a hole. Everything is computed run by run, so nothing ever reaches across a hole.
+A run is a stretch of candles without a gap. Everything is computed run by run, so nothing ever reaches across a gap.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Run:
 
 
 def runs_of(candles: pd.DataFrame, interval: Interval) -> list[Run]:
-    """Cut a candle frame at its holes."""
+    """Cut a candle frame at its gaps."""
     times = candles["open_time"].to_numpy(np.int64)
     if len(times) == 0:
         return []
@@ -81,7 +81,7 @@ def beside(candles: pd.DataFrame, leader: pd.DataFrame) -> pd.DataFrame:
     """Candles with another token's of the same interval beside them, in columns that begin with LEADER.
 
     Two candles that open together close together, so nothing of the other token is seen before it is known. Where the other token
-    has no candle there is a hole.
+    has no candle there is a gap.
     """
     renamed = {name: LEADER + name for name in READ}
     theirs = leader[["open_time", *READ]].rename(columns=renamed)
@@ -89,7 +89,7 @@ def beside(candles: pd.DataFrame, leader: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_all_of(candles: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The candles that have a value in each of these columns; the others are holes to whoever reads them."""
+    """The candles that have a value in each of these columns; the others are gaps to whoever reads them."""
     missing = [name for name in columns if name not in candles.columns]
     if missing:
         raise NotEnoughDataError(

@@ -72,7 +72,7 @@ WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "satu
 class Feature:
     """`compute` gives one value a candle, shape [n], NaN while fewer than `warm_up` candles lie before it.
 
-    `needs` are the columns it reads that not every frame has; a candle without a value there is a hole to its reader.
+    `needs` are the columns it reads that not every frame has; a candle without a value there is a gap to its reader.
     """
 
     compute: Callable[[Bars], Floats]
@@ -365,7 +365,7 @@ def features_of(bars: Bars, names: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def feature_matrix(candles: pd.DataFrame, names: Sequence[str], interval: Interval) -> npt.NDArray[np.float32]:
-    """Features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every hole."""
+    """Features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every gap."""
     matrix = np.full((len(candles), len(names)), np.nan, np.float32)
     for run in runs_of(candles, interval):
         matrix[run.start : run.stop] = features_of(run.bars, names)

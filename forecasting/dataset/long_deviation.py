@@ -17,7 +17,7 @@ import numpy as np
 from forecasting.dataset.bars import Floats, Integers, lag, trailing_sum
 from market.candle_store import CandleStore
 from node.durations import DAY_MS, Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 MAX_RETURNS: Final = 100
 MAX_SPAN_MS: Final = 365 * DAY_MS
@@ -71,14 +71,14 @@ class LongDeviation:
         return found
 
 
-def stored_deviation(candles: CandleStore, cell: Cell, end_ms: Integers) -> Floats:
+def stored_deviation(candles: CandleStore, task: Task, end_ms: Integers) -> Floats:
     """σ for intervals of a topic that end at these moments [n], from the bars that are stored; NaN for a volatility."""
-    if len(end_ms) == 0 or cell.target is Target.VOLATILITY:
+    if len(end_ms) == 0 or task.target is Target.VOLATILITY:
         return np.full(len(end_ms), np.nan)
-    first = int(end_ms.min()) - cell.horizon.ms - reach_ms(cell.horizon) - cell.interval.ms
-    frame = candles.window(cell.symbol, cell.interval, first, int(end_ms.max()))
+    first = int(end_ms.min()) - task.horizon.ms - reach_ms(task.horizon) - task.interval.ms
+    frame = candles.window(task.symbol, task.interval, first, int(end_ms.max()))
     times, closes = frame["open_time"].to_numpy(np.int64), frame["close"].to_numpy(np.float64)
-    return LongDeviation.of(times, closes, cell.interval, cell.horizon).at(end_ms)
+    return LongDeviation.of(times, closes, task.interval, task.horizon).at(end_ms)
 
 
 def _strided(values: Floats, count: int, stride: int) -> Floats:

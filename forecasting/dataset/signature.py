@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from forecasting.dataset.feature_catalogue import FEATURES, SCALE_SPAN, needs_of, reads_leader, warm_up_of
 from node.durations import Duration, Interval
 from node.errors import ForecastError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 DEFAULT_ESTIMATOR: Final = "standard_deviation"
 
@@ -33,8 +33,8 @@ class Signature:
     leader: str | None = None
 
     @property
-    def cell(self) -> Cell:
-        return Cell(self.token, self.target, self.horizon)
+    def task(self) -> Task:
+        return Task(self.token, self.target, self.horizon)
 
     @property
     def steps(self) -> int:

@@ -30,7 +30,7 @@ from node.truth import unit
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Per candle, shape [n], in model space; `truth` is NaN where the horizon has not passed or crosses a hole."""
+    """Per candle, shape [n], in model space; `truth` is NaN where the horizon has not passed or crosses a gap."""
 
     baseline: Floats
     scale: Floats

@@ -27,7 +27,7 @@ SMALLEST_PART: Final = 60
 class Dataset:
     """Every candle of a frame as a row: features [n, F] float32, baseline, scale and truth [n] in model space, and closes [n].
 
-    `usable` holds the rows that have a whole window without a hole, a baseline and a scale; `known` those of them whose truth is
+    `usable` holds the rows that have a whole window without a gap, a baseline and a scale; `known` those of them whose truth is
     known as well. Both are ascending row numbers.
     """
 
@@ -95,9 +95,9 @@ def split(dataset: Dataset) -> Parts:
     needed = rows_needed(signature)
     if len(rows) < needed:
         raise NotEnoughDataError(
-            f"{signature.cell} needs at least {needed + signature.bars_needed + signature.steps - 1} unbroken {signature.interval} "
+            f"{signature.task} needs at least {needed + signature.bars_needed + signature.steps - 1} unbroken {signature.interval} "
             f"candles to learn from; there are {len(dataset.times)}, {len(rows)} of them with a whole window and a known outcome",
-            hint="The history is still filling, or holes lie in it.",
+            hint="The history is still filling, or gaps lie in it.",
         )
     free = len(rows) - 3 * signature.steps
     ends = np.cumsum([round(fraction * free) for fraction in FRACTIONS.values()])[:-1]

@@ -308,7 +308,7 @@ def walk_forward(
 def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None) -> Walk:
     """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
     if len(rows) == 0:
-        raise NotEnoughDataError(f"no candle of {dataset.signature.cell} in this span has a whole window and a known outcome")
+        raise NotEnoughDataError(f"no candle of {dataset.signature.task} in this span has a whole window and a known outcome")
     counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
     said = answers_at(session, dataset, np.union1d(rows, counted))
     wanted = said.at(rows)

@@ -86,13 +86,13 @@ def grade_topic(ledger: Ledger, topic: Topic, *, since_ms: int) -> Grading:
 
     NotEnoughDataError where too few of them have been judged.
     """
-    submitted = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms)
+    submitted = ledger.submissions.judged(topic.id, topic.task, since_ms=since_ms)
     if not submitted.empty:
-        return _grade_walk(topic, "submissions", submitted_walk(topic.cell, submitted))
-    answered = ledger.judged(topic.id, topic.cell, since_ms=since_ms)
+        return _grade_walk(topic, "submissions", submitted_walk(topic.task, submitted))
+    answered = ledger.judged(topic.id, topic.task, since_ms=since_ms)
     if answered.empty:
         raise NotEnoughDataError(f"nothing of topic {topic.id} has been judged yet", hint="Wait until a horizon has passed.")
-    return _grade_walk(topic, "answers", walk_of(topic.cell, answered))
+    return _grade_walk(topic, "answers", walk_of(topic.task, answered))
 
 
 def _grade_walk(topic: Topic, basis: str, walk: Walk) -> Grading:
@@ -102,10 +102,10 @@ def _grade_walk(topic: Topic, basis: str, walk: Walk) -> Grading:
         walk.forecast - walk.baseline,
         basis=basis,
         steps=walk.steps,
-        horizon=topic.cell.horizon,
+        horizon=topic.task.horizon,
         epochs=epochs,
         participation=len(epochs) / (int(epochs[-1]) + 1),
-        target=topic.cell.target,
+        target=topic.task.target,
     )
 
 

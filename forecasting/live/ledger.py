@@ -26,7 +26,7 @@ from forecasting.prediction.conformal import LEVELS
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, upsert_statement
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 EDGES: Final = tuple(f"{side}_{level}" for level in LEVELS for side in ("low", "high"))
 """The intervals' edges at the horizon, in the order of `Walk.bounds`."""
@@ -63,7 +63,7 @@ class ServedAnswer:
     """
 
     topic_id: int
-    cell: Cell
+    task: Task
     made_from: int
     """Open time of the newest bar the model read, UTC milliseconds."""
     version: str
@@ -77,7 +77,7 @@ class ServedAnswer:
     @property
     def for_when(self) -> int:
         """When the horizon ends, UTC milliseconds."""
-        return self.made_from + self.cell.interval.ms + self.cell.horizon.ms
+        return self.made_from + self.task.interval.ms + self.task.horizon.ms
 
 
 class Ledger:
@@ -106,7 +106,7 @@ class Ledger:
         """A topic's answers with since_ms <= made_from <= until_ms, oldest first, with the columns of COLUMNS.
 
         Everything is in the network's unit: a price, or a log return or volatility over the horizon. `truth` is NaN where it is not
-        known: the horizon has not passed, or a hole in the candles lies on it. Edges are NaN where there were none.
+        known: the horizon has not passed, or a gap in the candles lies on it. Edges are NaN where there were none.
         """
         found = self._with_truth(self._stored(topic_id, since_ms, until_ms))
         price, volatility = (found["target"] == target.value for target in (Target.PRICE, Target.VOLATILITY))
@@ -130,17 +130,17 @@ class Ledger:
             found = connection.scalar(statement.where(_answers.c.topic_id == topic_id, _answers.c.made_from >= since_ms))
         return found or 0
 
-    def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
-        """Those of a topic's answers for `cell` whose truth is known, oldest first, in model space: columns made_from, version,
+    def judged(self, topic_id: int, task: Task, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
+        """Those of a topic's answers for `task` whose truth is known, oldest first, in model space: columns made_from, version,
         forecast, baseline, scale, truth, EDGES, and sigma, the unit of returns (`forecasting.dataset.long_deviation`)."""
         stored = self._stored(topic_id, since_ms, until_ms)
-        of_cell = (
-            (stored["token"] == cell.token) & (stored["target"] == cell.target.value) & (stored["horizon"] == str(cell.horizon))
+        of_task = (
+            (stored["token"] == task.token) & (stored["target"] == task.target.value) & (stored["horizon"] == str(task.horizon))
         )
-        found = self._with_truth(stored[of_cell].reset_index(drop=True))
+        found = self._with_truth(stored[of_task].reset_index(drop=True))
         known = found[found["truth"].notna()].reset_index(drop=True)
-        ends = known["made_from"].to_numpy(np.int64) + cell.interval.ms + cell.horizon.ms
-        known["sigma"] = stored_deviation(self._candles, cell, ends)
+        ends = known["made_from"].to_numpy(np.int64) + task.interval.ms + task.horizon.ms
+        known["sigma"] = stored_deviation(self._candles, task, ends)
         return known[["made_from", "version", "forecast", "baseline", "scale", "truth", *EDGES, "sigma"]]
 
     def prune(self, before_ms: int) -> int:
@@ -173,42 +173,42 @@ class Ledger:
     def _with_truth(self, answers: pd.DataFrame) -> pd.DataFrame:
         """With `truth` in model space and `close_then`, the close at the horizon's end; NaN where they are not known."""
         answers["truth"], answers["close_then"] = np.nan, np.nan
-        for (token, target, horizon), of_cell in answers.groupby(["token", "target", "horizon"], sort=False):
-            cell = Cell(str(token), Target(str(target)), Duration.parse(str(horizon)))
-            first, last = int(of_cell["made_from"].min()), int(of_cell["made_from"].max())
-            candles = self._candles.window(cell.symbol, cell.interval, first, last + cell.horizon.ms)
-            truth = pd.Series(truths(cell, candles), candles["open_time"])
+        for (token, target, horizon), of_task in answers.groupby(["token", "target", "horizon"], sort=False):
+            task = Task(str(token), Target(str(target)), Duration.parse(str(horizon)))
+            first, last = int(of_task["made_from"].min()), int(of_task["made_from"].max())
+            candles = self._candles.window(task.symbol, task.interval, first, last + task.horizon.ms)
+            truth = pd.Series(truths(task, candles), candles["open_time"])
             close = pd.Series(candles["close"].to_numpy(), candles["open_time"])
-            answers.loc[of_cell.index, "truth"] = truth.reindex(of_cell["made_from"]).to_numpy()
-            answers.loc[of_cell.index, "close_then"] = close.reindex(of_cell["made_from"] + cell.horizon.ms).to_numpy()
+            answers.loc[of_task.index, "truth"] = truth.reindex(of_task["made_from"]).to_numpy()
+            answers.loc[of_task.index, "close_then"] = close.reindex(of_task["made_from"] + task.horizon.ms).to_numpy()
         return answers
 
 
 def _volatilities(answers: pd.DataFrame, name: str) -> list[float]:
     """A column of logs of volatility per bar in the network's unit, as `from_model_space` has it."""
-    steps = [Cell("", Target.VOLATILITY, Duration.parse(horizon)).steps for horizon in answers["horizon"]]
+    steps = [Task("", Target.VOLATILITY, Duration.parse(horizon)).steps for horizon in answers["horizon"]]
     return [from_model_space(Target.VOLATILITY, *each, math.nan) for each in zip(steps, answers[name].tolist(), strict=True)]
 
 
-def truths(cell: Cell, candles: pd.DataFrame) -> Floats:
+def truths(task: Task, candles: pd.DataFrame) -> Floats:
     """What came of a forecast made at each of the candles [n], in model space; NaN where it is not known."""
-    signature = Signature(cell.token, cell.target, cell.horizon, cell.interval, window=1, features=())
+    signature = Signature(task.token, task.target, task.horizon, task.interval, window=1, features=())
     found = np.full(len(candles), np.nan)
-    for run in runs_of(candles, cell.interval):
+    for run in runs_of(candles, task.interval):
         found[run.start : run.stop] = targets_of(run.bars, signature).truth
     return found
 
 
 def _row(answer: ServedAnswer) -> dict[str, Any]:
-    cell = answer.cell
+    task = answer.task
     edges: Iterable[float | None] = answer.edges if answer.edges is not None else [None] * len(EDGES)
     return {
         "topic_id": answer.topic_id,
         "made_from": answer.made_from,
         "for_when": answer.for_when,
-        "token": cell.token,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
+        "token": task.token,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
         "version": answer.version,
         "value": answer.value,
         "last_price": answer.last_price,

@@ -19,7 +19,7 @@ from forecasting.dataset.bars import Floats
 from forecasting.evaluation.scores import Scores, Walk
 from forecasting.live.ledger import EDGES, Ledger
 from node.durations import DAY_MS, MINUTE_MS
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 
 SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
@@ -57,19 +57,19 @@ class LiveScore:
         return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in figures.items()}
 
 
-def shown_ms(cell: Cell) -> int:
+def shown_ms(task: Task) -> int:
     """How far back live scores are shown: a week, or more where a week holds too few horizons."""
-    return max(SHOWN_MS, SHOWN_HORIZONS * cell.horizon.ms)
+    return max(SHOWN_MS, SHOWN_HORIZONS * task.horizon.ms)
 
 
-def kept_ms(cell: Cell) -> int:
+def kept_ms(task: Task) -> int:
     """How long answers must be kept at least: what is shown, and the horizon after which they can be judged."""
-    return shown_ms(cell) + cell.horizon.ms + cell.interval.ms
+    return shown_ms(task) + task.horizon.ms + task.interval.ms
 
 
-def rolling_ms(cell: Cell) -> int:
+def rolling_ms(task: Task) -> int:
     """What each point of a rolling series looks back on: a day, or more where a day holds too few horizons."""
-    return max(ROLLING_MS, ROLLING_HORIZONS * cell.horizon.ms)
+    return max(ROLLING_MS, ROLLING_HORIZONS * task.horizon.ms)
 
 
 def live_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> list[LiveScore]:
@@ -77,18 +77,18 @@ def live_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | 
 
     Empty where no truth is known yet.
     """
-    judged = ledger.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    judged = ledger.judged(topic.id, topic.task, since_ms=since_ms, until_ms=until_ms)
     if judged.empty:
         return []
-    return [_score(topic, name, walk_of(topic.cell, part)) for name, part in _by_version(judged)]
+    return [_score(topic, name, walk_of(topic.task, part)) for name, part in _by_version(judged)]
 
 
 def submitted_scores(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> list[LiveScore]:
     """The same of what the worker took to submit for bases in that span; times are bases."""
-    judged = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    judged = ledger.submissions.judged(topic.id, topic.task, since_ms=since_ms, until_ms=until_ms)
     if judged.empty:
         return []
-    return [_score(topic, name, submitted_walk(topic.cell, part)) for name, part in _by_version(judged)]
+    return [_score(topic, name, submitted_walk(topic.task, part)) for name, part in _by_version(judged)]
 
 
 def _by_version(judged: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame]]:
@@ -100,36 +100,36 @@ def _by_version(judged: pd.DataFrame) -> Iterator[tuple[str | None, pd.DataFrame
 
 def submitted_losses(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: int | None = None) -> dict[int, float]:
     """The loss of each submission whose actual value is known, as the chain scores it, by its base; without those of unknown σ."""
-    judged = ledger.submissions.judged(topic.id, topic.cell, since_ms=since_ms, until_ms=until_ms)
+    judged = ledger.submissions.judged(topic.id, topic.task, since_ms=since_ms, until_ms=until_ms)
     if judged.empty:
         return {}
-    losses = submitted_walk(topic.cell, judged).logarithms(topic.loss)
+    losses = submitted_walk(topic.task, judged).logarithms(topic.loss)
     return {base: loss for base, loss in zip(judged["base_ms"].tolist(), losses.tolist(), strict=True) if math.isfinite(loss)}
 
 
-def submitted_walk(cell: Cell, judged: pd.DataFrame) -> Walk:
+def submitted_walk(task: Task, judged: pd.DataFrame) -> Walk:
     """What `Submissions.judged` found, as the judge takes it: its steps are the nonces that one horizon holds."""
     times = judged["base_ms"].to_numpy()
-    pace_ms = float(np.median(np.diff(times))) if len(times) > 1 else cell.horizon.ms
+    pace_ms = float(np.median(np.diff(times))) if len(times) > 1 else task.horizon.ms
     return Walk(
         times=times,
         truth=judged["actual"].to_numpy(np.float64),
         forecast=judged["forecast"].to_numpy(np.float64),
         baseline=judged["baseline"].to_numpy(np.float64),
         scale=judged["scale"].to_numpy(np.float64),
-        steps=max(1, math.ceil(cell.horizon.ms / pace_ms)),
-        target=cell.target,
-        sigma=_sigma(cell, judged),
-        bars=cell.horizon.ms // MINUTE_MS,
+        steps=max(1, math.ceil(task.horizon.ms / pace_ms)),
+        target=task.target,
+        sigma=_sigma(task, judged),
+        bars=task.horizon.ms // MINUTE_MS,
     )
 
 
-def _sigma(cell: Cell, judged: pd.DataFrame) -> Floats | None:
+def _sigma(task: Task, judged: pd.DataFrame) -> Floats | None:
     """A volatility is measured in no deviation of returns."""
-    return None if cell.target is Target.VOLATILITY else judged["sigma"].to_numpy(np.float64)
+    return None if task.target is Target.VOLATILITY else judged["sigma"].to_numpy(np.float64)
 
 
-def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
+def walk_of(task: Task, judged: pd.DataFrame) -> Walk:
     """What `Ledger.judged` found, as the judge takes it."""
     edges = judged[list(EDGES)]
     return Walk(
@@ -138,9 +138,9 @@ def walk_of(cell: Cell, judged: pd.DataFrame) -> Walk:
         forecast=judged["forecast"].to_numpy(),
         baseline=judged["baseline"].to_numpy(),
         scale=judged["scale"].to_numpy(),
-        sigma=_sigma(cell, judged),
-        steps=cell.steps,
-        target=cell.target,
+        sigma=_sigma(task, judged),
+        steps=task.steps,
+        target=task.target,
         bounds=None if edges.isna().to_numpy().any() else edges.to_numpy(),
     )
 
@@ -154,7 +154,7 @@ def _rolling(topic: Topic, walk: Walk) -> tuple[RollingSkill, ...]:
     """From the first horizon on; thinned from the newest back, so that the newest is always there."""
     times = pd.to_datetime(walk.times, unit="ms", utc=True)
     own, of_baseline = (
-        pd.Series(losses, times).rolling(pd.Timedelta(milliseconds=rolling_ms(topic.cell)), min_periods=walk.steps).sum()
+        pd.Series(losses, times).rolling(pd.Timedelta(milliseconds=rolling_ms(topic.task)), min_periods=walk.steps).sum()
         for losses in walk.losses(topic.loss)
     )
     skill = (1 - own / of_baseline.where(of_baseline > 0)).to_numpy()

@@ -23,7 +23,7 @@ from forecasting.live.bounded_deletion import forget
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, upsert_statement
 from node.durations import MINUTE_MS, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import TopicInterval, priced_by, unit
 
 COLUMNS: Final = (
@@ -92,30 +92,30 @@ class Submissions:
                 of_nonce = update(_submissions).where(row.topic_id == topic_id, row.base_ms == base_ms)
                 connection.execute(of_nonce.values(accepted=True))
 
-    def of_topic(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
-        """What was taken for a topic while it was `cell`, with since_ms <= base_ms <= until_ms, oldest first: columns of COLUMNS.
+    def of_topic(self, topic_id: int, task: Task, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
+        """What was taken for a topic while it was `task`, with since_ms <= base_ms <= until_ms, oldest first: columns of COLUMNS.
 
         Everything is in the network's unit. `accepted` is None where the worker has not said. `base_price` and `actual` are NaN
         where they are not known: the interval has not ended, or a gap in the candles lies where it matters.
         """
-        found = self._stored(topic_id, cell, since_ms, until_ms)
-        found["end_ms"] = found["base_ms"] + cell.horizon.ms
-        return self._with_actual(found, cell)[list(COLUMNS)]
+        found = self._stored(topic_id, task, since_ms, until_ms)
+        found["end_ms"] = found["base_ms"] + task.horizon.ms
+        return self._with_actual(found, task)[list(COLUMNS)]
 
-    def judged(self, topic_id: int, cell: Cell, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
+    def judged(self, topic_id: int, task: Task, *, since_ms: int, until_ms: int | None = None) -> pd.DataFrame:
         """Those whose actual value is known, in model space of one-minute bars, with the columns of JUDGED.
 
         The baseline is what was known at the base: its price, no return, or the volatility over the span before. `sigma` is what
         reputers measure a return in.
         """
-        found = self._stored(topic_id, cell, since_ms, until_ms)
-        found["end_ms"] = found["base_ms"] + cell.horizon.ms
-        found = self._with_actual(found, cell)
-        known = found[found[["actual", "baseline"]].notna().all(axis=1) & (found["value"] > _floor(cell))].reset_index(drop=True)
-        known["forecast"] = _to_model_space(cell, known["value"], known["base_price"])
+        found = self._stored(topic_id, task, since_ms, until_ms)
+        found["end_ms"] = found["base_ms"] + task.horizon.ms
+        found = self._with_actual(found, task)
+        known = found[found[["actual", "baseline"]].notna().all(axis=1) & (found["value"] > _floor(task))].reset_index(drop=True)
+        known["forecast"] = _to_model_space(task, known["value"], known["base_price"])
         for name in ("baseline", "actual"):
-            known[name] = _to_model_space(cell, known[name], known["base_price"])
-        known["sigma"] = stored_deviation(self._candles, cell, known["end_ms"].to_numpy(np.int64))
+            known[name] = _to_model_space(task, known[name], known["base_price"])
+        known["sigma"] = stored_deviation(self._candles, task, known["end_ms"].to_numpy(np.int64))
         return known[list(JUDGED)]
 
     def count(self, topic_id: int, *, since_ms: int) -> int:
@@ -137,10 +137,10 @@ class Submissions:
         self._exists = self._exists or inspect(self._engine).has_table(_submissions.name)
         return self._exists
 
-    def _stored(self, topic_id: int, cell: Cell, since_ms: int, until_ms: int | None) -> pd.DataFrame:
+    def _stored(self, topic_id: int, task: Task, since_ms: int, until_ms: int | None) -> pd.DataFrame:
         row = _submissions.c
         statement = select(_submissions).where(row.topic_id == topic_id, row.base_ms >= since_ms)
-        statement = statement.where(row.token == cell.token, row.target == cell.target.value, row.horizon == str(cell.horizon))
+        statement = statement.where(row.token == task.token, row.target == task.target.value, row.horizon == str(task.horizon))
         if until_ms is not None:
             statement = statement.where(row.base_ms <= until_ms)
         rows: Sequence[Any] = []
@@ -150,62 +150,62 @@ class Submissions:
         found = pd.DataFrame(rows, columns=[column.name for column in _submissions.columns])
         return found.astype({"base_ms": "int64", "asked_ms": "int64", "value": "float64", "scale": "float64"})
 
-    def _with_actual(self, found: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    def _with_actual(self, found: pd.DataFrame, task: Task) -> pd.DataFrame:
         bases, ends = found["base_ms"].to_numpy(np.int64), found["end_ms"].to_numpy(np.int64)
-        found["base_price"] = self._prices(cell, bases)
-        if cell.target is Target.VOLATILITY:
-            found["baseline"], found["actual"] = self._volatilities(cell, bases)
+        found["base_price"] = self._prices(task, bases)
+        if task.target is Target.VOLATILITY:
+            found["baseline"], found["actual"] = self._volatilities(task, bases)
             return found
-        at_end = self._prices(cell, ends)
-        if cell.target is Target.PRICE:
+        at_end = self._prices(task, ends)
+        if task.target is Target.PRICE:
             return found.assign(baseline=found["base_price"], actual=at_end)
         return found.assign(baseline=0.0, actual=np.log(at_end / found["base_price"]))
 
-    def _prices(self, cell: Cell, moments: Integers) -> Floats:
+    def _prices(self, task: Task, moments: Integers) -> Floats:
         opened = [priced_by(moment) for moment in moments.tolist()]
-        closes = self._candles.closes(cell.symbol, Interval.MINUTE, opened)
+        closes = self._candles.closes(task.symbol, Interval.MINUTE, opened)
         return np.array([closes.get(time_ms, np.nan) for time_ms in opened])
 
-    def _volatilities(self, cell: Cell, bases: Integers) -> tuple[Floats, Floats]:
+    def _volatilities(self, task: Task, bases: Integers) -> tuple[Floats, Floats]:
         """Over the span before each base, and over the interval itself."""
         if len(bases) == 0:
             return np.empty(0), np.empty(0)
-        minutes = cell.horizon.ms // MINUTE_MS
-        first, last = int(bases[0]) - (minutes + 1) * MINUTE_MS, int(bases[-1]) + cell.horizon.ms
-        candles = self._candles.window(cell.symbol, Interval.MINUTE, first, last)
-        signature = Signature(cell.token, cell.target, cell.horizon, Interval.MINUTE, window=1, features=())
+        minutes = task.horizon.ms // MINUTE_MS
+        first, last = int(bases[0]) - (minutes + 1) * MINUTE_MS, int(bases[-1]) + task.horizon.ms
+        candles = self._candles.window(task.symbol, Interval.MINUTE, first, last)
+        signature = Signature(task.token, task.target, task.horizon, Interval.MINUTE, window=1, features=())
         times = candles["open_time"].to_numpy(np.int64) + MINUTE_MS
         before, after = np.full(len(candles), np.nan), np.full(len(candles), np.nan)
         for run in runs_of(candles, Interval.MINUTE):
             targets = targets_of(run.bars, signature)
             before[run.start : run.stop], after[run.start : run.stop] = targets.baseline, targets.truth
-        factor = unit(cell.target, minutes)
+        factor = unit(task.target, minutes)
         found = [np.exp(pd.Series(values, times).reindex(bases).to_numpy()) * factor for values in (before, after)]
         return found[0], found[1]
 
 
-def _floor(cell: Cell) -> float:
+def _floor(task: Task) -> float:
     """What a value must exceed to be one that has a logarithm."""
-    return -np.inf if cell.target is Target.LOG_RETURN else 0.0
+    return -np.inf if task.target is Target.LOG_RETURN else 0.0
 
 
-def _to_model_space(cell: Cell, values: pd.Series, base_prices: pd.Series) -> pd.Series:
+def _to_model_space(task: Task, values: pd.Series, base_prices: pd.Series) -> pd.Series:
     """From the network's unit: log returns over the interval, or logs of volatility per minute."""
-    if cell.target is Target.LOG_RETURN:
+    if task.target is Target.LOG_RETURN:
         return values
-    in_units = values / (base_prices if cell.target is Target.PRICE else unit(cell.target, cell.horizon.ms // MINUTE_MS))
+    in_units = values / (base_prices if task.target is Target.PRICE else unit(task.target, task.horizon.ms // MINUTE_MS))
     return pd.Series(np.log(in_units.to_numpy()), values.index)
 
 
 def _row(taken: TakenAnswer) -> dict[str, Any]:
-    cell = taken.asked.cell
+    task = taken.asked.task
     return {
         "topic_id": taken.topic_id,
         "base_ms": taken.asked.base_ms,
         "asked_ms": taken.asked_ms,
-        "token": cell.token,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
+        "token": task.token,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
         "version": taken.version,
         "value": taken.value,
         "scale": taken.scale,

@@ -83,17 +83,17 @@ def compose(asked: TopicInterval, forecast: float, prices: Prices) -> float:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise ForecastError(f"the forecast {forecast} for {asked.cell} leads to no number")
+        raise ForecastError(f"the forecast {forecast} for {asked.task} leads to no number")
     return value
 
 
 def _composed(asked: TopicInterval, forecast: float, prices: Prices) -> float:
-    cell, minutes = asked.cell, asked.cell.horizon.ms // MINUTE_MS
-    if cell.target is Target.VOLATILITY:
+    task, minutes = asked.task, asked.task.horizon.ms // MINUTE_MS
+    if task.target is Target.VOLATILITY:
         return _joined(forecast, _known_returns(asked, prices), minutes)
     # The last price may be from before the base, when the base's own candle has not arrived yet.
-    rest = (asked.end_ms - prices.newest_ms) / cell.horizon.ms
-    if cell.target is Target.PRICE:
+    rest = (asked.end_ms - prices.newest_ms) / task.horizon.ms
+    if task.target is Target.PRICE:
         return prices.newest * math.exp(forecast * rest)
     if prices.newest_ms <= asked.base_ms:
         return forecast

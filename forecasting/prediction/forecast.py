@@ -78,15 +78,15 @@ def bars_needed(signature: Signature) -> int:
 
 
 def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
-    """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a hole is in the way."""
+    """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a gap is in the way."""
     needed = signature.bars_needed
     newest = candles.iloc[-needed:]
     runs = runs_of(with_all_of(newest, signature.columns), signature.interval)
     have = len(runs[-1].bars) if runs else 0
     if have < needed:
-        reason = "a hole lies in them" if len(newest) >= needed else f"there are {len(newest)}"
+        reason = "a gap lies in them" if len(newest) >= needed else f"there are {len(newest)}"
         raise NotEnoughDataError(
-            f"a forecast of {signature.cell} needs the newest {needed} {signature.interval} candles without a hole; {reason}",
+            f"a forecast of {signature.task} needs the newest {needed} {signature.interval} candles without a gap; {reason}",
             hint="The history is still filling, or the exchange halted; it mends itself as candles arrive.",
         )
     bars = runs[-1].bars
@@ -117,7 +117,7 @@ def forecast(
     except OverflowError:
         value = baseline = math.inf
     if not math.isfinite(value) or not math.isfinite(baseline):
-        raise ForecastError(f"the model of {signature.cell} answers {answer}, which is not a forecast")
+        raise ForecastError(f"the model of {signature.task} answers {answer}, which is not a forecast")
     return Forecast(
         value=value,
         log_return_or_log_vol=answer,
@@ -167,7 +167,7 @@ def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part:
     except OverflowError:
         values = [math.inf]
     if not all(math.isfinite(value) for value in values):
-        raise ForecastError(f"the path of {signature.cell} leaves what numbers can say")
+        raise ForecastError(f"the path of {signature.task} leaves what numbers can say")
     start_ms = made.made_from + signature.interval.ms
     return PathStep(start_ms + round(part * signature.horizon.ms), *values)
 
@@ -204,7 +204,7 @@ def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) 
     ]
     forecast = np.concatenate([np.empty(0, np.float32), *pieces]).astype(np.float64)
     if not np.isfinite(forecast).all():
-        raise ForecastError(f"the model of {dataset.signature.cell} answers what is not a number")
+        raise ForecastError(f"the model of {dataset.signature.task} answers what is not a number")
     return Answers(rows, dataset.truth[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))
 
 

@@ -158,7 +158,7 @@ def warm_start(network: nn.Module, champion: bytes, learned: Learned) -> bool:
         state = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
         network.load_state_dict(state)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        log.warning("champion is no start, beginning anew", model=str(learned.signature.cell), error=str(error)[:200])
+        log.warning("champion is no start, beginning anew", model=str(learned.signature.task), error=str(error)[:200])
         return False
     return True
 

@@ -36,7 +36,7 @@ from forecasting.training.checkpoint import (
 from forecasting.training.fit_model import FitPlan, assemble
 from forecasting.training.training_loop import FitSettings, Progress, reproducible
 from node.durations import Interval
-from node.topics import Cell
+from node.topics import Task
 
 SAMPLES: Final = 5
 
@@ -66,7 +66,7 @@ class Candidate:
 
 
 def train(
-    cell: Cell,
+    task: Task,
     model: str,
     loss: str,
     candles: pd.DataFrame,
@@ -81,10 +81,10 @@ def train(
     kind: Model | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Candidate:
-    """Train `model` for `cell` on closed candles at `interval`, by default the cell's own, and score it with `loss`.
+    """Train `model` for `task` on closed candles at `interval`, by default the task's own, and score it with `loss`.
 
     `features` are the names a topic chose, none for the usual ones; `leader` is the token whose candles stand beside those of the
-    cell (`forecasting.dataset.bars.beside`). `champion` holds the weights (safetensors) of the present champion to start from,
+    task (`forecasting.dataset.bars.beside`). `champion` holds the weights (safetensors) of the present champion to start from,
     which is done only where they fit and have not seen what this training keeps apart. `kind` stands in for the registered model of that
     name, which is how other settings are tried; such a candidate is not for publishing. The same seed, data and settings give the
     same bytes on the same machine.
@@ -92,7 +92,7 @@ def train(
     """
     started = time.perf_counter()
     loss_of(loss)
-    signature = signature_of(cell, model, len(candles), interval, kind, features=features, leader=leader)
+    signature = signature_of(task, model, len(candles), interval, kind, features=features, leader=leader)
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
@@ -157,7 +157,7 @@ def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: 
 
 
 def signature_of(
-    cell: Cell,
+    task: Task,
     model: str,
     bars: int,
     interval: Interval | None = None,
@@ -166,17 +166,17 @@ def signature_of(
     features: Sequence[str] = (),
     leader: str | None = None,
 ) -> Signature:
-    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the cell's own.
+    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the task's own.
 
     A model that names its features itself reads those, whatever was chosen.
     """
     kind = kind or model_named(model)
-    names = affordable(chosen_features(cell.target, features, leader) if kind.features is None else kind.features, bars)
+    names = affordable(chosen_features(task.target, features, leader) if kind.features is None else kind.features, bars)
     return Signature(
-        token=cell.token,
-        target=cell.target,
-        horizon=cell.horizon,
-        interval=interval or cell.interval,
+        token=task.token,
+        target=task.target,
+        horizon=task.horizon,
+        interval=interval or task.interval,
         window=kind.window,
         features=names,
         model=model,

@@ -1,4 +1,4 @@
-"""One cell's champion and its newest forecast. Computes again only when the champion or a candle has changed."""
+"""One task's champion and its newest forecast. Computes again only when the champion or a candle has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from model_store.store import ModelStore, Version
 from node.decimal_text import decimal_text
 from node.durations import QUOTE_INTERVAL, SECOND_MS, Interval
 from node.errors import ForecastError, ModelStoreError, NoChampionError, NodeError
-from node.topics import Cell, Target, symbol_of
+from node.topics import Task, Target, symbol_of
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +40,10 @@ class _Made:
 
 
 class Forecaster:
-    """Keeps the champion of `cell` loaded and asks it."""
+    """Keeps the champion of `task` loaded and asks it."""
 
-    def __init__(self, cell: Cell, store: ModelStore) -> None:
-        self.cell = cell
+    def __init__(self, task: Task, store: ModelStore) -> None:
+        self.task = task
         self._store = store
         self._version: Version | None = None
         self._pointed: str | None = None
@@ -60,20 +60,20 @@ class Forecaster:
         return Champion(manifest.version, manifest.score("skill"), manifest.created_ms)
 
     def sources(self, newest: Callable[[str, Interval, int], int | None], now_ms: int) -> tuple[Source, ...]:
-        """The candles this cell's answers rest on, with the newest of each at `now_ms`, which `newest` tells as the store does: the
+        """The candles this task's answers rest on, with the newest of each at `now_ms`, which `newest` tells as the store does: the
         model's bars, those of another token that it reads beside them, and minutes for the prices of intervals that have begun."""
         leader = self._version.manifest.signature.get("leader") if self._version else None
-        wanted = {(self.cell.symbol, self.cell.interval): None}
+        wanted = {(self.task.symbol, self.task.interval): None}
         if leader is not None:
-            wanted[symbol_of(leader), self.cell.interval] = None
-        wanted[self.cell.symbol, QUOTE_INTERVAL] = None
+            wanted[symbol_of(leader), self.task.interval] = None
+        wanted[self.task.symbol, QUOTE_INTERVAL] = None
         return tuple(
             Source(symbol, interval, newest(symbol, interval, interval.last_closed(now_ms))) for symbol, interval in wanted
         )
 
     def follow_champion(self, now_ms: int) -> None:
         """Load the champion if the pointer names another one than before, or if the last attempt did not give the one it names."""
-        pointed = self._store.champion_version(self.cell)
+        pointed = self._store.champion_version(self.task)
         as_pointed = self._version is not None and self._version.name == pointed
         if pointed == self._pointed and (as_pointed or self._tried_lately(now_ms)):
             return
@@ -81,14 +81,14 @@ class Forecaster:
         if as_pointed:
             return
         try:
-            version = self._store.champion(self.cell)
+            version = self._store.champion(self.task)
         except (ModelStoreError, OSError) as error:
             if not isinstance(error, NoChampionError):
-                log.error("champion could not be loaded", model=str(self.cell), error=error)
+                log.error("champion could not be loaded", model=str(self.task), error=error)
             self._version = None
             return
         if self._version is None or version.name != self._version.name:
-            log.info("serving", model=str(self.cell), version=version.name, champion=pointed)
+            log.info("serving", model=str(self.task), version=version.name, champion=pointed)
         self._version = version
 
     def _tried_lately(self, now_ms: int) -> bool:
@@ -109,11 +109,11 @@ class Forecaster:
         except SQLAlchemyError:
             raise
         except NodeError as error:
-            log.warning("no answer", model=str(self.cell), version=version.name, error=error)
+            log.warning("no answer", model=str(self.task), version=version.name, error=error)
             return Problem(error.message, error.hint)
         except Exception as error:
             # One model that cannot be asked must not take the other topics with it.
-            log.exception("model failed", model=str(self.cell), version=version.name, error=error)
+            log.exception("model failed", model=str(self.task), version=version.name, error=error)
             return Problem(f"version {version.name} failed: {type(error).__name__}", "The log of inference says more.")
 
     def _forecast(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer:
@@ -126,15 +126,15 @@ class Forecaster:
         signature = Signature.from_dict(version.manifest.signature)
         recent = self._recent_errors(version, signature)
         # The model's candles must have closed together: until the later one of two tokens' is there, the one before counts.
-        until = min(source.newest for source in sources if source.interval is self.cell.interval and source.newest is not None)
+        until = min(source.newest for source in sources if source.interval is self.task.interval and source.newest is not None)
         count = recent.bars_wanted(until) if recent else bars_needed(signature)
-        bars = candles.last(self.cell.symbol, self.cell.interval, count, until)
+        bars = candles.last(self.task.symbol, self.task.interval, count, until)
         if signature.leader is not None:
-            bars = beside(bars, candles.last(symbol_of(signature.leader), self.cell.interval, count, until))
-        prices = Prices.of(candles.last(self.cell.symbol, QUOTE_INTERVAL, KEPT_MINUTES, newest[self.cell.symbol, QUOTE_INTERVAL]))
-        made = forecast(version.session, signature, bars, prices.newest if self.cell.target is Target.PRICE else None)
-        if self.cell.target is not Target.LOG_RETURN and not made.value > 0:
-            raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.cell.target} can be")
+            bars = beside(bars, candles.last(symbol_of(signature.leader), self.task.interval, count, until))
+        prices = Prices.of(candles.last(self.task.symbol, QUOTE_INTERVAL, KEPT_MINUTES, newest[self.task.symbol, QUOTE_INTERVAL]))
+        made = forecast(version.session, signature, bars, prices.newest if self.task.target is Target.PRICE else None)
+        if self.task.target is not Target.LOG_RETURN and not made.value > 0:
+            raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.task.target} can be")
         return Answer(
             value=made.value,
             body=decimal_text(made.value).encode("ascii"),
@@ -154,7 +154,7 @@ class Forecaster:
             try:
                 intervals = Intervals.from_dict(version.manifest.intervals)
             except ForecastError as error:
-                log.warning("no path ahead", model=str(self.cell), version=version.name, error=error)
+                log.warning("no path ahead", model=str(self.task), version=version.name, error=error)
                 return None
             self._recent = version.name, RecentErrors(version.session, signature, intervals)
         return self._recent[1]
@@ -170,6 +170,6 @@ def _outlook(
         outlook = Outlook(signature, recent.intervals_at(bars), made)
         outlook.path(1)
     except ForecastError as error:
-        log.warning("no path ahead", model=str(signature.cell), version=version.name, error=error)
+        log.warning("no path ahead", model=str(signature.task), version=version.name, error=error)
         return None
     return outlook

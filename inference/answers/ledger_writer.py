@@ -86,9 +86,9 @@ class LedgerKeeper:
 
     def _note(self, topic: Topic, answer: Answer) -> None:
         noted = self._noted.get(topic.id)
-        if noted == (answer.made_from, str(topic.cell)):
+        if noted == (answer.made_from, str(topic.task)):
             return
-        self._noted[topic.id] = answer.made_from, str(topic.cell)
+        self._noted[topic.id] = answer.made_from, str(topic.task)
         self._waiting.setdefault((topic.id, answer.made_from), (topic, answer))
 
     def take(self, taken: TakenAnswer) -> None:
@@ -188,7 +188,7 @@ def _served(topic: Topic, answer: Answer) -> ServedAnswer:
     made = answer.forecast
     return ServedAnswer(
         topic_id=topic.id,
-        cell=topic.cell,
+        task=topic.task,
         made_from=answer.made_from,
         version=answer.version,
         value=answer.value,

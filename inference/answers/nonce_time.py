@@ -30,7 +30,7 @@ def asked_interval(state: TopicState, nonce_time: str, now_ms: int) -> TopicInte
     if not now_ms - MAX_NONCE_AGE_MS <= time_ms <= now_ms + MAX_NONCE_AHEAD_MS:
         span = f"{utc_text(now_ms - MAX_NONCE_AGE_MS)} to {utc_text(now_ms + MAX_NONCE_AHEAD_MS)}"
         raise BadParameterError(f"nonce_time={time_ms} is none of {span}, for which there are answers now", hint=HINT)
-    asked = TopicInterval.of_nonce(state.topic.cell, time_ms)
+    asked = TopicInterval.of_nonce(state.topic.task, time_ms)
     if asked.end_ms <= now_ms:
         raise BadParameterError(f"the interval of nonce_time={time_ms} ended at {utc_text(asked.end_ms)}", hint=HINT)
     return asked

@@ -63,7 +63,7 @@ class TopicScores:
 
 def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
     """Everything that /scores shows of a topic."""
-    since_ms = now_ms - shown_ms(topic.cell)
+    since_ms = now_ms - shown_ms(topic.task)
     return TopicScores(
         topic=topic,
         since_ms=since_ms,
@@ -78,8 +78,8 @@ def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
 
 def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[SubmissionShown, ...]:
     """The newest submissions, newest first: as many as fit a list on a page, and as far back as their truth is worth showing."""
-    since_ms = now_ms - topic.cell.horizon.ms - RECENT_MS
-    found = ledger.submissions.of_topic(topic.id, topic.cell, since_ms=since_ms).iloc[-MAX_RECENT:]
+    since_ms = now_ms - topic.task.horizon.ms - RECENT_MS
+    found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=since_ms).iloc[-MAX_RECENT:]
     losses = submitted_losses(ledger, topic, since_ms=since_ms)
     return tuple(_submission(row, losses.get(row["base_ms"])) for row in found.iloc[::-1].to_dict("records"))
 
@@ -141,8 +141,8 @@ def _show(topic: Topic, found: TopicScores | None) -> TopicScored:
     return {
         "topic_id": topic.id,
         "token": topic.token,
-        "target": topic.cell.target.value,
-        "horizon": str(topic.cell.horizon),
+        "target": topic.task.target.value,
+        "horizon": str(topic.task.horizon),
         "loss": topic.loss,
         "scored": utc_text(found.scored_ms) if found else None,
         "since": utc_text(found.since_ms) if found else None,
@@ -151,7 +151,7 @@ def _show(topic: Topic, found: TopicScores | None) -> TopicScored:
         "basis": basis,
         "overall": overall.to_dict() if overall else None,
         "versions": [score.to_dict() for score in found.live[1:]] if found else [],
-        "rolling_over": str(Duration(rolling_ms(topic.cell))),
+        "rolling_over": str(Duration(rolling_ms(topic.task))),
         "rolling": {"open_time": [point.time_ms for point in rolling], "skill": [point.skill for point in rolling]},
         "recent": list(found.recent) if found else [],
     }

@@ -28,7 +28,7 @@ from node.clock import Clock, Pause
 from node.config import ConfigFile
 from node.database import Heartbeat, Heartbeats
 from node.durations import MINUTE_MS, SECOND_MS
-from node.topics import Cell, Topic
+from node.topics import Task, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +71,8 @@ class Watcher:
         self._note = note
         self._data: MarketData | None = None
         self._topics: tuple[Topic, ...] = ()
-        self._forecasters: dict[Cell, Forecaster] = {}
-        self._numbers: dict[Cell, list[int]] = {}
+        self._forecasters: dict[Task, Forecaster] = {}
+        self._numbers: dict[Task, list[int]] = {}
         self._looked_ms = clock.monotonic_ms()
         self._complained = Pause(clock)
         self._stop = threading.Event()
@@ -140,30 +140,30 @@ class Watcher:
         newest = cache(data.candles.newest)  # many topics read the same candles
         sources = {}
         with data.candles.one_connection():
-            for cell, forecaster in self._forecasters.items():
-                with self._about(cell):
+            for task, forecaster in self._forecasters.items():
+                with self._about(task):
                     forecaster.follow_champion(now)
-                    sources[cell] = forecaster.sources(newest, now)
-        return [self._state(topic, data, sources[topic.cell], heartbeat, now) for topic in self._topics]
+                    sources[task] = forecaster.sources(newest, now)
+        return [self._state(topic, data, sources[topic.task], heartbeat, now) for topic in self._topics]
 
     def _state(
         self, topic: Topic, data: MarketData, sources: tuple[Source, ...], heartbeat: Heartbeat | None, now_ms: int
     ) -> TopicState:
-        forecaster = self._forecasters[topic.cell]
-        with self._about(topic.cell):
+        forecaster = self._forecasters[topic.task]
+        with self._about(topic.task):
             outcome = forecaster.outcome(data.candles, sources) or no_model(topic, heartbeat, now_ms)
         return TopicState(topic, sources, self._config.current.inference.stale_after, forecaster.champion, outcome)
 
-    def _about(self, cell: Cell) -> AbstractContextManager[None]:
+    def _about(self, task: Task) -> AbstractContextManager[None]:
         """Lines of the log said meanwhile name the topics that the model answers."""
-        return bound_contextvars(topics=self._numbers[cell])
+        return bound_contextvars(topics=self._numbers[task])
 
     def _configure(self) -> None:
         """Follow the topics of the present config; models that are still wanted stay loaded."""
         self._topics = self._config.current.topics(self._inference_url)
-        wanted = {topic.cell: None for topic in self._topics}
-        self._forecasters = {cell: self._forecasters.get(cell) or Forecaster(cell, self._models) for cell in wanted}
-        self._numbers = {cell: [topic.id for topic in self._topics if topic.cell == cell] for cell in wanted}
+        wanted = {topic.task: None for topic in self._topics}
+        self._forecasters = {task: self._forecasters.get(task) or Forecaster(task, self._models) for task in wanted}
+        self._numbers = {task: [topic.id for topic in self._topics if topic.task == task] for task in wanted}
         self._announce()
 
     def _announce(self) -> None:
@@ -172,7 +172,7 @@ class Watcher:
         self._board.current = Snapshot.of(known.get(topic) or self._beginning(topic) for topic in self._topics)
 
     def _beginning(self, topic: Topic) -> TopicState:
-        sources = (Source(topic.cell.symbol, topic.cell.interval, None),)
+        sources = (Source(topic.task.symbol, topic.task.interval, None),)
         problem = Problem("inference has just begun with this topic", "Ask again in a moment.")
         return TopicState(topic, sources, self._config.current.inference.stale_after, None, problem)
 

@@ -22,7 +22,7 @@ from inference.http.query import whole_number
 from inference.routes.schemas import CandleColumns, CandlesShown, PastAnswer
 from node.errors import NotReadyError
 from node.timestamps import utc_text
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import unit
 
 USUAL_BARS: Final = 50
@@ -68,8 +68,8 @@ def _unreadable() -> NotReadyError:
 
 
 def _show(state: TopicState, count: int, data: MarketData) -> CandlesShown:
-    cell = state.topic.cell
-    candles = data.candles.last(cell.symbol, cell.interval, count + cell.steps + 1)
+    task = state.topic.task
+    candles = data.candles.last(task.symbol, task.interval, count + task.steps + 1)
     shown = candles.iloc[-count:]
     columns: CandleColumns = {
         "open_time": shown["open_time"].tolist(),
@@ -80,34 +80,34 @@ def _show(state: TopicState, count: int, data: MarketData) -> CandlesShown:
     }
     return {
         "topic_id": state.topic.id,
-        "token": cell.token,
-        "symbol": cell.symbol,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
-        "horizon_ms": cell.horizon.ms,
-        "interval": cell.interval.value,
-        "interval_ms": cell.interval.ms,
+        "token": task.token,
+        "symbol": task.symbol,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
+        "horizon_ms": task.horizon.ms,
+        "interval": task.interval.value,
+        "interval_ms": task.interval.ms,
         "candles": columns,
         "past": _past(state, shown, data),
-        "volatility": _volatility(state, candles)[-count:] if cell.target is Target.VOLATILITY else None,
+        "volatility": _volatility(state, candles)[-count:] if task.target is Target.VOLATILITY else None,
     }
 
 
 def _past(state: TopicState, shown: pd.DataFrame, data: MarketData) -> list[PastAnswer]:
     """The answers that were made for the time of these candles, in the form of a path's steps, with what came of each."""
-    cell = state.topic.cell
+    task = state.topic.task
     if shown.empty:
         return []
-    start, end = int(shown["open_time"].iloc[0]), int(shown["open_time"].iloc[-1]) + cell.interval.ms
-    ahead = cell.interval.ms + cell.horizon.ms
+    start, end = int(shown["open_time"].iloc[0]), int(shown["open_time"].iloc[-1]) + task.interval.ms
+    ahead = task.interval.ms + task.horizon.ms
     answers = data.ledger.answers(state.topic.id, since_ms=start - ahead, until_ms=end - ahead)
-    return [_answer(cell, row) for row in answers.to_dict("records")]
+    return [_answer(task, row) for row in answers.to_dict("records")]
 
 
-def _answer(cell: Cell, row: dict[Hashable, Any]) -> PastAnswer:
+def _answer(task: Task, row: dict[Hashable, Any]) -> PastAnswer:
     known = not math.isnan(row["low_90"])
     return {
-        "made": utc_text(row["made_from"] + cell.interval.ms),
+        "made": utc_text(row["made_from"] + task.interval.ms),
         "time": utc_text(row["for_when"]),
         "value": row["value"],
         "intervals": {str(level): [row[f"low_{level}"], row[f"high_{level}"]] for level in LEVELS} if known else None,
@@ -118,11 +118,11 @@ def _answer(cell: Cell, row: dict[Hashable, Any]) -> PastAnswer:
 
 
 def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
-    """Volatility in the network's unit over the horizon up to each candle's close; None where a hole is in the way."""
+    """Volatility in the network's unit over the horizon up to each candle's close; None where a gap is in the way."""
     outlook = state.outcome.outlook if isinstance(state.outcome, Answer) else None
     estimate = ESTIMATORS[outlook.signature.estimator if outlook else DEFAULT_ESTIMATOR]
-    steps = state.topic.cell.steps
+    steps = state.topic.task.steps
     factor = unit(Target.VOLATILITY, steps)
-    parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.cell.interval)]
+    parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.task.interval)]
     measured = np.concatenate(parts) if parts else np.empty(0)
     return [None if np.isnan(value) else float(value) for value in measured]

@@ -52,12 +52,12 @@ def _ahead(state: TopicState) -> tuple[Answer, Outlook]:
 
 
 def _show(state: TopicState, steps: int) -> PathShown:
-    cell, (answer, outlook) = state.topic.cell, _ahead(state)
+    task, (answer, outlook) = state.topic.task, _ahead(state)
     return {
         "topic_id": state.topic.id,
-        "token": cell.token,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
+        "token": task.token,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
         "version": answer.version,
         "made_from": utc_text(answer.made_from),
         "last_price": outlook.forecast.last_price,

@@ -10,7 +10,7 @@ from model_store.manifest import Manifest
 from model_store.pointer import Pointer
 from model_store.store import ModelStore
 from node.errors import CorruptVersionError
-from node.topics import Cell
+from node.topics import Task
 
 
 class ModelListing:
@@ -18,28 +18,28 @@ class ModelListing:
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
-        self._read: dict[tuple[Cell, str], VersionShown] = {}
+        self._read: dict[tuple[Task, str], VersionShown] = {}
 
     def show(self, snapshot: Snapshot) -> list[ModelShown]:
         """One entry for each model that the snapshot's topics use, in their order."""
-        topics: dict[Cell, list[int]] = {}
+        topics: dict[Task, list[int]] = {}
         for state in snapshot.states:
-            topics.setdefault(state.topic.cell, []).append(state.topic.id)
-        in_use = {state.topic.cell: state.champion.version for state in snapshot.states if state.champion}
+            topics.setdefault(state.topic.task, []).append(state.topic.id)
+        in_use = {state.topic.task: state.champion.version for state in snapshot.states if state.champion}
         self._forget_other_than(topics)
-        return [self._show(cell, numbers, in_use.get(cell)) for cell, numbers in topics.items()]
+        return [self._show(task, numbers, in_use.get(task)) for task, numbers in topics.items()]
 
-    def _show(self, cell: Cell, topics: list[int], serving: str | None) -> ModelShown:
-        pointer = self._pointer(cell)
+    def _show(self, task: Task, topics: list[int], serving: str | None) -> ModelShown:
+        pointer = self._pointer(task)
         champion = pointer.champion.version if pointer else None
-        versions = [self._version(cell, name) for name in self._store.versions(cell)]
+        versions = [self._version(task, name) for name in self._store.versions(task)]
         scores = next((version["scores"] for version in versions if version["version"] == champion and "scores" in version), {})
         return {
-            "model": str(cell),
-            "token": cell.token,
-            "target": cell.target.value,
-            "horizon": str(cell.horizon),
-            "interval": cell.interval.value,
+            "model": str(task),
+            "token": task.token,
+            "target": task.target.value,
+            "horizon": str(task.horizon),
+            "interval": task.interval.value,
             "topics": topics,
             "champion": champion,
             "serving": serving,
@@ -50,23 +50,23 @@ class ModelListing:
             "history": versions,
         }
 
-    def _pointer(self, cell: Cell) -> Pointer | None:
+    def _pointer(self, task: Task) -> Pointer | None:
         try:
-            return self._store.pointer(cell)
+            return self._store.pointer(task)
         except CorruptVersionError:
             return None
 
-    def _version(self, cell: Cell, name: str) -> VersionShown | DamagedVersion:
-        key = (cell, name)
+    def _version(self, task: Task, name: str) -> VersionShown | DamagedVersion:
+        key = (task, name)
         if key not in self._read:
             try:
-                self._read[key] = _summary(self._store.manifest(cell, name))
+                self._read[key] = _summary(self._store.manifest(task, name))
             except CorruptVersionError as error:
                 return {"version": name, "error": error.message}
         return self._read[key]
 
-    def _forget_other_than(self, cells: Iterable[Cell]) -> None:
-        kept = {(cell, name) for cell in cells for name in self._store.versions(cell)}
+    def _forget_other_than(self, tasks: Iterable[Task]) -> None:
+        kept = {(task, name) for task in tasks for name in self._store.versions(task)}
         for key in self._read.keys() - kept:
             self._read.pop(key, None)
 

@@ -74,14 +74,14 @@ def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
 
 def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicShown:
     """One topic as /topics shows it. `asked_ms` is when the worker last asked for it."""
-    topic, cell, refusal, overdue = state.topic, state.topic.cell, state.refusal(now_ms), state.overdue_since(now_ms)
+    topic, task, refusal, overdue = state.topic, state.topic.task, state.refusal(now_ms), state.overdue_since(now_ms)
     answer = state.outcome if isinstance(state.outcome, Answer) else None
     return {
         "topic_id": topic.id,
-        "token": cell.token,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
-        "interval": cell.interval.value,
+        "token": task.token,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
+        "interval": task.interval.value,
         "model": topic.model,
         "loss": topic.loss,
         "ready": refusal is None,
@@ -90,12 +90,12 @@ def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicSho
         "overdue_since": utc_text(overdue) if overdue is not None else None,
         "answer": answer.body.decode("ascii") if answer and refusal is None else None,
         "made_from": utc_text(answer.made_from) if answer else None,
-        "age_seconds": (now_ms - answer.made_from - cell.interval.ms) / SECOND_MS if answer else None,
+        "age_seconds": (now_ms - answer.made_from - task.interval.ms) / SECOND_MS if answer else None,
         "expires": utc_text(state.expires_ms) if answer else None,
         "champion": state.champion.version if state.champion else None,
         "skill": state.champion.skill if state.champion else None,
         "asked": utc_text(asked_ms) if asked_ms is not None else None,
-        "endpoint": f"/inference/{cell.token}?topic={topic.id}",
+        "endpoint": f"/inference/{task.token}?topic={topic.id}",
     }
 
 

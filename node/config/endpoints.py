@@ -57,7 +57,7 @@ def completed(topics: Sequence[Topic]) -> tuple[Topic, ...]:
 
 def check_endpoints(topics: Sequence[Topic]) -> None:
     """ValueError for a topic that would be told the answer of another one."""
-    tokens = {topic.token for topic in topics} | {known.cell.token for listed in CATALOGUE.values() for known in listed.values()}
+    tokens = {topic.token for topic in topics} | {known.task.token for listed in CATALOGUE.values() for known in listed.values()}
     first: dict[str, Topic] = {}
     for topic in topics:
         token, number = _asked(topic.endpoint)
@@ -66,7 +66,7 @@ def check_endpoints(topics: Sequence[Topic]) -> None:
         if number.isdigit() and int(number) != topic.id:
             raise ValueError(f"InferenceEndpoint of {topic} asks for topic {number}; write topic={{TopicId}} there")
         other = first.setdefault(topic.endpoint, topic)
-        if other.cell != topic.cell:
+        if other.task != topic.task:
             raise ValueError(f"{other} and {topic} have one InferenceEndpoint, which cannot answer both; write {{TopicId}} into it")
 
 

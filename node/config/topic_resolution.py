@@ -6,7 +6,7 @@ from node.catalogue import CATALOGUE, LABELLED, RETIRED, KnownTopic
 from node.config.endpoints import INFERENCE_PATH, filled, variables_of
 from node.config.schema import LOSSES, MODELS, Parameters, WorkerEntry, nearest
 from node.durations import Duration
-from node.topics import DEFAULT_LOSS, TOKEN_PATTERN, Cell, Topic, check_horizon
+from node.topics import DEFAULT_LOSS, TOKEN_PATTERN, Task, Topic, check_horizon
 
 
 def topic_of(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
@@ -16,26 +16,26 @@ def topic_of(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
         raise ValueError(f"this node does not answer this topic: {labelled.reason}; remove it from {network}'s list")
     given = entry.parameters
     known = CATALOGUE[network].get(entry.topic_id)
-    cell = _cell(entry, network, known)
-    loss = given.loss or (known.loss if known and known.cell == cell else DEFAULT_LOSS[cell.target])
+    task = _task(entry, network, known)
+    loss = given.loss or (known.loss if known and known.task == task else DEFAULT_LOSS[task.target])
     if loss not in LOSSES:
         raise ValueError(f"Loss {loss!r} is not known; known are {', '.join(LOSSES)}")
     if given.model not in MODELS:
         raise ValueError(f"Model {given.model!r} is not known; known are {', '.join(MODELS)}")
     template = given.inference_endpoint or inference_url.rstrip("/") + INFERENCE_PATH
     variables = given.template_variables | {
-        "TopicId": str(entry.topic_id), "Token": cell.token, "Target": cell.target.value, "Horizon": str(cell.horizon)
+        "TopicId": str(entry.topic_id), "Token": task.token, "Target": task.target.value, "Horizon": str(task.horizon)
     }  # fmt: skip
     _check_extra_parameters(given, template)
     return Topic(
         id=entry.topic_id,
-        cell=cell,
+        task=task,
         model=given.model,
         loss=loss,
         epoch_blocks=known.epoch_blocks if known else None,
         endpoint=filled(template, variables),
         features=_features(given),
-        leader=_leader(given, cell),
+        leader=_leader(given, task),
     )
 
 
@@ -44,22 +44,22 @@ def _features(given: Parameters) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def _leader(given: Parameters, cell: Cell) -> str | None:
+def _leader(given: Parameters, task: Task) -> str | None:
     if given.leader is None:
         return None
     leader = given.leader.upper()
     if not TOKEN_PATTERN.fullmatch(leader):
         raise ValueError(f"Leader {leader!r} is not a token; write letters and digits, such as BTC")
-    if leader == cell.token:
+    if leader == task.token:
         raise ValueError(f"Leader {leader!r} is the topic's own token; name another one, or none")
     return leader
 
 
-def _cell(entry: WorkerEntry, network: str, known: KnownTopic | None) -> Cell:
+def _task(entry: WorkerEntry, network: str, known: KnownTopic | None) -> Task:
     given = entry.parameters
     token, target, horizon = given.token, given.target, given.horizon
     if known is not None:
-        token, target, horizon = token or known.cell.token, target or known.cell.target, horizon or str(known.cell.horizon)
+        token, target, horizon = token or known.task.token, target or known.task.target, horizon or str(known.task.horizon)
     if token is None or target is None or horizon is None:
         if entry.topic_id in RETIRED[network]:
             raise ValueError(f"the network has retired this topic; remove it from {network}'s list")
@@ -67,7 +67,7 @@ def _cell(entry: WorkerEntry, network: str, known: KnownTopic | None) -> Cell:
         raise ValueError(f"{network}'s catalogue does not know this topic; give it {' and '.join(missing)} under parameters")
     if not TOKEN_PATTERN.fullmatch(token.upper()):
         raise ValueError(f"Token {token.upper()!r} is not a token; write letters and digits, such as BTC")
-    return Cell(token.upper(), target, check_horizon(Duration.parse(horizon), target))
+    return Task(token.upper(), target, check_horizon(Duration.parse(horizon), target))
 
 
 def _check_extra_parameters(given: Parameters, template: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 
 from node.durations import MINUTE_MS, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import PriceAt, TopicInterval, base_time, minutes
 from simulator.chain.topics import ChainTopic
 
@@ -46,36 +46,36 @@ class OtherWorkers:
 
     async def answer(self, topic: ChainTopic, nonce: int, time_ms: int) -> None:
         """Have all of them answer the window that was opened at `time_ms`."""
-        if topic.cell is None:
+        if topic.task is None:
             return
         base_ms = base_time(time_ms)
-        reach = max(2, math.ceil(minutes(topic.cell.horizon))) if topic.cell.target is Target.VOLATILITY else 15
-        prices = await self._prices(topic.cell.symbol, base_ms - reach * MINUTE_MS, base_ms)
+        reach = max(2, math.ceil(minutes(topic.task.horizon))) if topic.task.target is Target.VOLATILITY else 15
+        prices = await self._prices(topic.task.symbol, base_ms - reach * MINUTE_MS, base_ms)
         for place in range(self._number):
             # To be repeatable, not to be secret.
             character = random.Random(f"{self._seed} {place}")  # nosec B311
             mood = random.Random(f"{place} {nonce}")  # nosec B311
-            value = said(topic.cell, base_ms, prices.get, character, mood)
+            value = said(topic.task, base_ms, prices.get, character, mood)
             if value is not None:
                 topic.answer(nonce, f"{NAME}{place:02}", repr(value * self.factor))
 
 
-def said(cell: Cell, base_ms: int, price_at: PriceAt, character: random.Random, mood: random.Random) -> float | None:
+def said(task: Task, base_ms: int, price_at: PriceAt, character: random.Random, mood: random.Random) -> float | None:
     """What one of them says of the interval from `base_ms`, in the network's unit; None without the candles for it."""
     lean, noise = character.gauss(), mood.gauss()
     price = price_at(base_ms)
     if price is None:
         return None
-    match cell.target:
+    match task.target:
         case Target.PRICE:
             return price * math.exp(PRICE_SPREAD * (lean + noise))
         case Target.LOG_RETURN:
             before = price_at(base_ms - 15 * MINUTE_MS)
             move = math.log(price / before) if before else 0.0
-            size = USUAL_MINUTE_RETURN * math.sqrt(minutes(cell.horizon))
+            size = USUAL_MINUTE_RETURN * math.sqrt(minutes(task.horizon))
             return TAKEN_OF_MOVE * move + RETURN_SPREAD * size * (lean + noise)
         case Target.VOLATILITY:
-            ended = TopicInterval(cell, base_ms - cell.horizon.ms).truth(price_at).value
+            ended = TopicInterval(task, base_ms - task.horizon.ms).truth(price_at).value
             return None if ended is None else ended * math.exp(VOLATILITY_SPREAD * (lean + noise))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from node.catalogue import CATALOGUE
 from node.durations import SECOND_MS
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 
 SECONDS_PER_BLOCK = 5
 """Of the real network; the ground-truth lag is the horizon in its blocks."""
@@ -49,7 +49,7 @@ class ChainTopic:
     registered: set[str] = field(default_factory=set)
     latest: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Worker → nonce and value of its newest accepted inference."""
-    cell: Cell | None = None
+    task: Task | None = None
     """What is asked about; None if the catalogue does not know the topic."""
     rounds: dict[int, dict[str, str]] = field(default_factory=dict)
     """Nonce → worker → value, of the newest windows."""
@@ -98,21 +98,21 @@ class ChainTopic:
         return self.whitelist is None or address in self.whitelist
 
 
-def metadata_of(cell: Cell) -> str:
+def metadata_of(task: Task) -> str:
     """A topic's description as the network's own topics have it."""
-    return f"{cell.token}/USD - {cell.horizon} {_WORDS[cell.target]} Prediction"
+    return f"{task.token}/USD - {task.horizon} {_WORDS[task.target]} Prediction"
 
 
-def _topic(number: int, cell: Cell | None, loss: str, epoch_blocks: int, window_blocks: int, place: int) -> ChainTopic:
+def _topic(number: int, task: Task | None, loss: str, epoch_blocks: int, window_blocks: int, place: int) -> ChainTopic:
     return ChainTopic(
         id=number,
-        metadata=metadata_of(cell) if cell else f"topic {number}",
+        metadata=metadata_of(task) if task else f"topic {number}",
         loss=loss,
         epoch_blocks=epoch_blocks,
         window_blocks=min(window_blocks, epoch_blocks),
-        ground_truth_lag=int(cell.horizon.seconds) // SECONDS_PER_BLOCK if cell else epoch_blocks,
+        ground_truth_lag=int(task.horizon.seconds) // SECONDS_PER_BLOCK if task else epoch_blocks,
         offset=place % epoch_blocks,
-        cell=cell,
+        task=task,
     )
 
 
@@ -127,7 +127,7 @@ def in_seconds(topics: Iterable[ChainTopic], block_seconds: float) -> None:
 
 def configured(topics: Iterable[Topic], epoch_blocks: int, window_blocks: int) -> list[ChainTopic]:
     """The topics of config.json, opening one block after the other."""
-    return [_topic(topic.id, topic.cell, topic.loss, epoch_blocks, window_blocks, place) for place, topic in enumerate(topics)]
+    return [_topic(topic.id, topic.task, topic.loss, epoch_blocks, window_blocks, place) for place, topic in enumerate(topics)]
 
 
 def numbered(numbers: Iterable[int], network: str, epoch_blocks: int, window_blocks: int) -> list[ChainTopic]:
@@ -136,7 +136,7 @@ def numbered(numbers: Iterable[int], network: str, epoch_blocks: int, window_blo
     return [
         _topic(
             number,
-            known[number].cell if number in known else None,
+            known[number].task if number in known else None,
             known[number].loss if number in known else "mse",
             epoch_blocks,
             window_blocks,

@@ -132,7 +132,7 @@ def test_answers_are_exported_and_scored_version_by_version(filled: Folder, tmp_
     store.upsert("BTCUSDT", Interval.MINUTE, candles)
     answers = [
         ServedAnswer(
-            topic_id=3, cell=BTC, made_from=int(row.open_time), version="20261101T000000Z-aaaaaa", value=row.close,
+            topic_id=3, task=BTC, made_from=int(row.open_time), version="20261101T000000Z-aaaaaa", value=row.close,
             last_price=row.close, forecast=0.0, baseline=0.0, scale=0.001,
         )
         for row in candles.itertuples()

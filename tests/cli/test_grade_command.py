@@ -19,13 +19,13 @@ from market.candle_store import CandleStore
 from node.clock import SystemClock
 from node.database import open_database
 from node.durations import MINUTE_MS, Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import TopicInterval
 from tests.cli.test_command import allora_node
 from tests.forecasting.evaluation.test_direction import ACTUAL, FORECAST
 from tests.support.forecasting_candles import make_candles
 
-CELL = Cell("BTC", Target.PRICE, Duration.parse("10m"))
+TASK = Task("BTC", Target.PRICE, Duration.parse("10m"))
 FRAME = pd.DataFrame({"actual": ACTUAL, "forecast": FORECAST})
 
 
@@ -124,7 +124,7 @@ def test_a_topic_is_graded_by_its_submissions_and_by_all_answers_until_there_are
     closes = candles["close"].to_numpy()
     returns = np.log(closes[10:] / closes[:-10])
     answers = [
-        ServedAnswer(3, CELL, start_ms + bar * MINUTE_MS, "a", closes[bar], closes[bar], returns[bar] / 2, 0.0, 0.002)
+        ServedAnswer(3, TASK, start_ms + bar * MINUTE_MS, "a", closes[bar], closes[bar], returns[bar] / 2, 0.0, 0.002)
         for bar in range(500)
     ]
     ledger.record(answers)
@@ -134,7 +134,7 @@ def test_a_topic_is_graded_by_its_submissions_and_by_all_answers_until_there_are
 
     # Every ten minutes a nonce, of which one in five was missed; the price at a base is the close of the minute before it.
     taken = [
-        TakenAnswer(3, TopicInterval(CELL, start_ms + (bar + 1) * MINUTE_MS), start_ms, "a", value, 0.002)
+        TakenAnswer(3, TopicInterval(TASK, start_ms + (bar + 1) * MINUTE_MS), start_ms, "a", value, 0.002)
         for bar in range(0, 500, 10)
         if bar % 50 != 20
         for value in [float(closes[bar] * math.exp(returns[bar] / 2))]

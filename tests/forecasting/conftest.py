@@ -8,15 +8,15 @@ import pytest
 from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import FitSettings
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.forecasting_candles import make_candles
 
 SHORT = FitSettings(windows_per_epoch=1_024)
 
 
 @pytest.fixture(scope="session")
-def volatility_cell() -> Cell:
-    return Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))
+def volatility_task() -> Task:
+    return Task("BTC", Target.VOLATILITY, Duration.parse("15m"))
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,9 @@ def candles() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def volatility_model(volatility_cell: Cell, candles: pd.DataFrame) -> Candidate:
+def volatility_model(volatility_task: Task, candles: pd.DataFrame) -> Candidate:
     """Trained on candles whose volatility comes in clusters, so that it has something to say."""
-    return train(volatility_cell, "birnn", "mse", candles, seed=3, max_epochs=8, settings=SHORT)
+    return train(volatility_task, "birnn", "mse", candles, seed=3, max_epochs=8, settings=SHORT)
 
 
 @pytest.fixture(scope="session")
@@ -39,5 +39,5 @@ def price_candles() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def price_model(price_candles: pd.DataFrame) -> Candidate:
     """Trained on a return that can be forecast."""
-    cell = Cell("BTC", Target.PRICE, Duration.parse("1m"))
-    return train(cell, "birnn", "czar", price_candles, max_epochs=8, settings=SHORT)
+    task = Task("BTC", Target.PRICE, Duration.parse("1m"))
+    return train(task, "birnn", "czar", price_candles, max_epochs=8, settings=SHORT)

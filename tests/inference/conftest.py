@@ -26,17 +26,17 @@ from node.clock import ManualClock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.tiny_models import tiny_draft, tiny_graph, tiny_signature
 
 START_MS = 1_750_003_200_000
 """A full hour, so that every interval begins a candle there."""
 
-BTC_10M = Cell("BTC", Target.PRICE, Duration.parse("10m"))
-BTC_24H = Cell("BTC", Target.PRICE, Duration.parse("24h"))
-ETH_8H = Cell("ETH", Target.LOG_RETURN, Duration.parse("8h"))
-SOL_15M = Cell("SOL", Target.VOLATILITY, Duration.parse("15m"))
-TOPICS = {3: BTC_10M, 69: BTC_24H, 83: Cell("BTC", Target.LOG_RETURN, Duration.parse("8h")), 84: ETH_8H, 82: SOL_15M}
+BTC_10M = Task("BTC", Target.PRICE, Duration.parse("10m"))
+BTC_24H = Task("BTC", Target.PRICE, Duration.parse("24h"))
+ETH_8H = Task("ETH", Target.LOG_RETURN, Duration.parse("8h"))
+SOL_15M = Task("SOL", Target.VOLATILITY, Duration.parse("15m"))
+TOPICS = {3: BTC_10M, 69: BTC_24H, 83: Task("BTC", Target.LOG_RETURN, Duration.parse("8h")), 84: ETH_8H, 82: SOL_15M}
 LAST_CLOSE = 64_000.5
 
 
@@ -50,9 +50,9 @@ def candles_until(now_ms: int, interval: Interval, count: int = 60, last_close: 
     return frame.assign(volume=1.0, quote_volume=np.nan, trades=np.nan, taker_base=np.nan, taker_quote=np.nan)[list(COLUMNS)]
 
 
-def signature_of(cell: Cell) -> dict[str, Any]:
+def signature_of(task: Task) -> dict[str, Any]:
     """Reads few bars, so that tests need few."""
-    return tiny_signature(cell, features=("day_sine", "day_cosine")) | {"scale_span": 5}
+    return tiny_signature(task, features=("day_sine", "day_cosine")) | {"scale_span": 5}
 
 
 class Node:
@@ -129,23 +129,23 @@ class Node:
             "INFERENCE_PORT": str(port),
         }
 
-    def store_candles(self, cell: Cell, last_close: float = LAST_CLOSE) -> None:
-        """Everything `cell` needs, up to now."""
-        for interval in {cell.interval, Interval.MINUTE}:
-            self.candles.upsert(cell.symbol, interval, candles_until(self.clock.now_ms(), interval, last_close=last_close))
+    def store_candles(self, task: Task, last_close: float = LAST_CLOSE) -> None:
+        """Everything `task` needs, up to now."""
+        for interval in {task.interval, Interval.MINUTE}:
+            self.candles.upsert(task.symbol, interval, candles_until(self.clock.now_ms(), interval, last_close=last_close))
 
-    def promote(self, cell: Cell, answer: float, **changes: Any) -> str:
+    def promote(self, task: Task, answer: float, **changes: Any) -> str:
         """Publish a model that answers `baseline + scale × answer`, and make it champion."""
-        draft = tiny_draft(cell, answer, signature=signature_of(cell), **changes)
-        version = self.models.publish(cell, graph=tiny_graph(answer), weights=b"w", draft=draft).version
-        self.models.promote(cell, version, "better")
+        draft = tiny_draft(task, answer, signature=signature_of(task), **changes)
+        version = self.models.publish(task, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+        self.models.promote(task, version, "better")
         return version
 
-    def fill(self, *cells: Cell, answer: float = 0.0, **changes: Any) -> None:
-        """Candles and a champion for each of `cells`, noticed by the watcher."""
-        for cell in cells:
-            self.store_candles(cell)
-            self.promote(cell, answer, **changes)
+    def fill(self, *tasks: Task, answer: float = 0.0, **changes: Any) -> None:
+        """Candles and a champion for each of `tasks`, noticed by the watcher."""
+        for task in tasks:
+            self.store_candles(task)
+            self.promote(task, answer, **changes)
         self.watcher.look()
 
     def get(self, path: str) -> tuple[int, str]:

@@ -90,7 +90,7 @@ def world(market: SyntheticMarket) -> Iterator[World]:
 
 def test_history_by_archive_and_rest_equals_the_truth_candle_for_candle(world: World, store: CandleStore) -> None:
     done = world.refresh(store)
-    assert (done.have, done.want, done.holes) == (DAYS * 1440, DAYS * 1440, 0)
+    assert (done.have, done.want, done.gaps) == (DAYS * 1440, DAYS * 1440, 0)
     world.check(store)
     assert store.sources(SYMBOL, MINUTE, 0, MID_JUNE) == {"binance": DAYS * 1440}
 
@@ -139,7 +139,7 @@ def test_a_taken_file_is_asked_about_once_a_day_only(world: World, store: Candle
 
 def test_an_archive_that_cannot_be_had_leaves_everything_to_rest(world: World, store: CandleStore) -> None:
     world.archive = BinanceArchive("http://127.0.0.1:9", connect_timeout=1)
-    assert world.refresh(store, 3).holes == 0
+    assert world.refresh(store, 3).gaps == 0
     world.check(store, 3)
     world.archive.close()
 
@@ -174,7 +174,7 @@ def test_a_refresh_stopped_at_any_file_goes_on_from_the_store(world: World, stor
         done = refresh(
             store, world.exchange, SYMBOL, MINUTE, span, world.clock, after_the_newest_and_one_more, stop, archive=world.archive
         )
-        if done.holes == 0:
+        if done.gaps == 0:
             break
     requests_so_far = world.asked()[1]
     world.check(store, 5)
@@ -221,7 +221,7 @@ def test_a_halt_in_the_archive_and_over_rest_is_remembered_and_not_invented(worl
     world.failures.start("halt", 80 * 60)
     world.clock.advance(6 * DAY_MS / 1000)
     done = world.refresh(store, 8)
-    assert done.holes == 0
+    assert done.gaps == 0
     assert 8 * 1440 - done.want in (79, 80)
 
 
@@ -242,16 +242,16 @@ def test_no_file_is_left_behind(world: World, store: CandleStore, tmp_path: Path
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(holes=st.lists(st.tuples(st.integers(0, 6 * 1440 - 1), st.integers(1, 3000)), min_size=1, max_size=6))
-def test_random_holes_punched_into_the_store_are_repaired_to_equality(world: World, holes: list[tuple[int, int]]) -> None:
+@given(gaps=st.lists(st.tuples(st.integers(0, 6 * 1440 - 1), st.integers(1, 3000)), min_size=1, max_size=6))
+def test_random_gaps_punched_into_the_store_are_repaired_to_equality(world: World, gaps: list[tuple[int, int]]) -> None:
     engine = database_in_memory()
     store, truth = CandleStore(engine), world.truth(6)
     store.upsert(SYMBOL, MINUTE, truth)
     with engine.begin() as connection:
-        for first, count in holes:
+        for first, count in gaps:
             start = int(truth["open_time"].iloc[0]) + first * MINUTE.ms
             span = {"start": start, "end": start + (count - 1) * MINUTE.ms}
             connection.execute(text("DELETE FROM candles WHERE open_time BETWEEN :start AND :end"), span)
-    assert world.refresh(store, 6).holes == 0
+    assert world.refresh(store, 6).gaps == 0
     world.check(store, 6)
     engine.dispose()

@@ -99,31 +99,31 @@ def test_a_candle_that_the_disk_has_changed_is_not_read_and_is_fetched_again(sto
         connection.exec_driver_sql(f"UPDATE candles SET {damage} WHERE open_time = {changed}")
     span = "BTCUSDT", MINUTE, NOW_MS - 40 * STEP, NOW_MS - STEP
     assert len(store.window(*span)) == len(store.last("BTCUSDT", MINUTE, 40)) == store.count(*span) == 39
-    assert store.holes(*span) == [Hole(changed, changed)]
+    assert store.gaps(*span) == [Hole(changed, changed)]
     assert store.newest("BTCUSDT", MINUTE, changed + STEP // 2) == changed - STEP
     done = refresh(store, HeldExchange(candles), "BTCUSDT", MINUTE, 40 * STEP, ManualClock(NOW_MS))
-    assert (done.have, done.holes) == (40, 0)
+    assert (done.have, done.gaps) == (40, 0)
     pd.testing.assert_frame_equal(store.window(*span), candles)
 
 
-def test_holes_are_runs_and_halts_are_not_holes(store: CandleStore) -> None:
+def test_gaps_are_runs_and_halts_are_not_gaps(store: CandleStore) -> None:
     candles = make_candles(START, 20).drop(index=[0, 5, 6, 7, 19])
     store.upsert("BTCUSDT", MINUTE, candles)
     span = "BTCUSDT", MINUTE, START - STEP // 2, START + 19 * STEP + STEP // 2
     begin, middle, end = Hole(START, START), Hole(START + 5 * STEP, START + 7 * STEP), Hole(START + 19 * STEP, START + 19 * STEP)
-    assert store.holes(*span) == [begin, middle, end]
+    assert store.gaps(*span) == [begin, middle, end]
     store.remember_halt("BTCUSDT", MINUTE, Hole(START + 5 * STEP, START + 6 * STEP))
     store.remember_halt("BTCUSDT", MINUTE, begin)
-    assert store.holes(*span) == [Hole(START + 7 * STEP, START + 7 * STEP), end]
+    assert store.gaps(*span) == [Hole(START + 7 * STEP, START + 7 * STEP), end]
     assert store.halted(*span) == 3
-    assert store.holes("ETHUSDT", MINUTE, START, START + STEP) == [Hole(START, START + STEP)]
+    assert store.gaps("ETHUSDT", MINUTE, START, START + STEP) == [Hole(START, START + STEP)]
 
 
 def test_a_candle_that_comes_after_all_ends_its_halt(store: CandleStore) -> None:
     store.remember_halt("BTCUSDT", MINUTE, Hole(START, START + 9 * STEP))
     store.upsert("BTCUSDT", MINUTE, make_candles(START, 4))
     assert store.halted("BTCUSDT", MINUTE, START, START + 9 * STEP) == 6
-    assert store.holes("BTCUSDT", MINUTE, START, START + 9 * STEP) == []
+    assert store.gaps("BTCUSDT", MINUTE, START, START + 9 * STEP) == []
 
 
 @settings(deadline=None, max_examples=50)
@@ -166,7 +166,7 @@ def test_stored_missing_and_halted_always_make_up_the_whole(written: list[tuple[
     span = "BTCUSDT", MINUTE, START, START + 49 * STEP
     whole = set(range(50))
     missing = {
-        (time - START) // STEP for hole in store.holes(*span) for time in range(hole.start_ms, hole.end_ms + 1, STEP)
+        (time - START) // STEP for gap in store.gaps(*span) for time in range(gap.start_ms, gap.end_ms + 1, STEP)
     }  # fmt: skip
     assert missing == whole - there - gone
     assert store.count(*span) == len(there & whole)
@@ -240,7 +240,7 @@ def test_ninety_days_of_minutes_are_read_in_order_and_complete(store: CandleStor
     candles = make_candles(NOW_MS - count * STEP, count)
     store.upsert("BTCUSDT", MINUTE, candles)
     pd.testing.assert_frame_equal(store.window("BTCUSDT", MINUTE, 0, NOW_MS), candles)
-    assert store.holes("BTCUSDT", MINUTE, NOW_MS - count * STEP, NOW_MS - STEP) == []
+    assert store.gaps("BTCUSDT", MINUTE, NOW_MS - count * STEP, NOW_MS - STEP) == []
 
 
 def test_tables_and_upsert_are_postgresql_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,11 +316,11 @@ def test_a_candle_is_replaced_whole_with_its_source_unless_the_other_is_better(s
     assert store.sources("BTCUSDT", MINUTE, 0, NOW_MS) == {"kraken": 20}
 
 
-def test_a_candle_of_another_source_is_a_hole_where_sources_are_named(store: CandleStore) -> None:
+def test_a_candle_of_another_source_is_a_gap_where_sources_are_named(store: CandleStore) -> None:
     store.upsert("BTCUSDT", MINUTE, make_candles(START, 10), "binance")
     store.upsert("BTCUSDT", MINUTE, make_candles(START + 4 * STEP, 3), "kraken")
     span = "BTCUSDT", MINUTE, START, START + 9 * STEP
-    assert store.holes(*span) == []
-    assert store.holes(*span, ["binance"]) == [Hole(START + 4 * STEP, START + 6 * STEP)]
-    assert store.holes(*span, ["binance", "kraken"]) == []
+    assert store.gaps(*span) == []
+    assert store.gaps(*span, ["binance"]) == [Hole(START + 4 * STEP, START + 6 * STEP)]
+    assert store.gaps(*span, ["binance", "kraken"]) == []
     assert store.count(*span, ["kraken"]) == 3

@@ -54,13 +54,13 @@ def low(store: CandleStore) -> list[float]:
 
 def test_a_wick_that_the_exchange_repeats_for_an_hour_is_true(store: CandleStore, exchange: Doubting, clock: ManualClock) -> None:
     for _ in range(60):
-        assert update(store, exchange, clock).holes == 1
+        assert update(store, exchange, clock).gaps == 1
         assert low(store) == []
         clock.advance(60)
-    assert update(store, exchange, clock).holes == 0
+    assert update(store, exchange, clock).gaps == 0
     assert low(store) == [0.1]
     clock.advance(60)
-    assert update(store, exchange, clock).holes == 0
+    assert update(store, exchange, clock).gaps == 0
 
 
 def test_a_wick_in_hours_is_believed_with_the_next_one(store: CandleStore, clock: ManualClock) -> None:
@@ -76,7 +76,7 @@ def test_a_wick_in_hours_is_believed_with_the_next_one(store: CandleStore, clock
         done = refresh(store, exchange, SYMBOL, hour, 300 * HOUR_MS, clock)
         exchange.held = held
         clock.advance(3600)
-    assert done.holes == 0
+    assert done.gaps == 0
     assert len(store.window(SYMBOL, hour, wick, wick)) == 1
 
 

@@ -23,9 +23,7 @@ def candles() -> pd.DataFrame:
     return make_candles(300)
 
 
-def test_files_of_several_folders_are_one_series_and_what_lies_between_them_is_a_hole(
-    tmp_path: Path, candles: pd.DataFrame
-) -> None:
+def test_files_of_several_folders_are_one_series_and_what_lies_between_them_is_a_gap(tmp_path: Path, candles: pd.DataFrame) -> None:
     write_candles(tmp_path / "late", "BTCUSDT", "1m", candles.iloc[200:])
     write_candles(tmp_path / "early", "BTCUSDT", "1m", candles.iloc[:100], "a")
     write_candles(tmp_path / "early", "ETHUSDT", "5m", make_candles(10, Interval.FIVE_MINUTES))

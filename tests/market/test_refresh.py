@@ -1,4 +1,4 @@
-"""Refreshing: newest first, resumable, holes asked for, halts remembered, nothing asked twice."""
+"""Refreshing: newest first, resumable, gaps asked for, halts remembered, nothing asked twice."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_after_a_night_off_only_the_night_is_fetched(store: CandleStore, market:
     exchange.asked.clear()
     result = update(store, exchange, NOW_MS + 200 * STEP)
     assert len(exchange.asked) == 1
-    assert (result.have, result.holes, result.newest) == (BARS, 0, LAST + 200 * STEP)
+    assert (result.have, result.gaps, result.newest) == (BARS, 0, LAST + 200 * STEP)
 
 
 def test_a_killed_refresh_goes_on_where_it_was(store: CandleStore, market: pd.DataFrame) -> None:
@@ -74,7 +74,7 @@ def test_a_killed_refresh_goes_on_where_it_was(store: CandleStore, market: pd.Da
         store, exchange, "BTCUSDT", MINUTE, HISTORY, ManualClock(NOW_MS), lambda have, _: stop.set() if have > 2000 else None, stop
     )
     assert first.have < BARS
-    assert first.holes == 1
+    assert first.gaps == 1
     asked = len(exchange.asked)
     second = update(store, exchange)
     assert second.have == BARS
@@ -94,49 +94,49 @@ def test_an_error_in_the_middle_keeps_what_was_fetched(store: CandleStore, marke
     assert update(store, HeldExchange(market)).have == BARS
 
 
-def test_a_hole_in_the_store_is_fetched_again(store: CandleStore, market: pd.DataFrame) -> None:
+def test_a_gap_in_the_store_is_fetched_again(store: CandleStore, market: pd.DataFrame) -> None:
     span = market["open_time"].between(FIRST, LAST)
     kept = market[span].drop(index=market[span].index[3000:3010])
     store.upsert("BTCUSDT", MINUTE, kept)
     exchange = HeldExchange(market)
-    assert update(store, exchange).holes == 0
+    assert update(store, exchange).gaps == 0
     assert len(exchange.asked) == 2
 
 
-def test_a_halt_stays_a_hole_and_is_asked_for_once(store: CandleStore, market: pd.DataFrame) -> None:
+def test_a_halt_stays_a_gap_and_is_asked_for_once(store: CandleStore, market: pd.DataFrame) -> None:
     halt = market["open_time"].between(NOW_MS - 1500 * STEP, NOW_MS - 1421 * STEP)
     exchange = HeldExchange(market[~halt])
     result = update(store, exchange)
-    assert (result.have, result.want, result.holes) == (BARS - 80, BARS - 80, 0)
+    assert (result.have, result.want, result.gaps) == (BARS - 80, BARS - 80, 0)
     assert store.count("BTCUSDT", MINUTE, NOW_MS - 1500 * STEP, NOW_MS - 1421 * STEP) == 0
     exchange.asked.clear()
     update(store, exchange, NOW_MS + STEP)
     assert len(exchange.asked) == 1
 
 
-def test_a_young_hole_is_asked_for_again_until_it_is_an_hour_old(store: CandleStore, market: pd.DataFrame) -> None:
+def test_a_young_gap_is_asked_for_again_until_it_is_an_hour_old(store: CandleStore, market: pd.DataFrame) -> None:
     gap = market["open_time"].between(LAST - 20 * STEP, LAST - 11 * STEP)
     exchange = HeldExchange(market[~gap])
-    assert update(store, exchange).holes == 1
-    assert update(store, exchange, NOW_MS + STEP).holes == 1
+    assert update(store, exchange).gaps == 1
+    assert update(store, exchange, NOW_MS + STEP).gaps == 1
     exchange.held = market
-    assert update(store, exchange, NOW_MS + 2 * STEP).holes == 0
+    assert update(store, exchange, NOW_MS + 2 * STEP).gaps == 0
     assert store.count("BTCUSDT", MINUTE, LAST - 20 * STEP, LAST - 11 * STEP) == 10
 
 
-def test_a_hole_that_outlives_its_hour_becomes_a_halt(store: CandleStore, market: pd.DataFrame) -> None:
+def test_a_gap_that_outlives_its_hour_becomes_a_halt(store: CandleStore, market: pd.DataFrame) -> None:
     gap = market["open_time"].between(LAST - 20 * STEP, LAST - 11 * STEP)
     exchange = HeldExchange(market[~gap])
     update(store, exchange)
     result = update(store, exchange, NOW_MS + HOUR_MS)
-    assert (result.holes, result.want) == (0, BARS - 10)
+    assert (result.gaps, result.want) == (0, BARS - 10)
 
 
 def test_before_its_listing_a_symbol_is_not_asked_for_for_ever(store: CandleStore, market: pd.DataFrame) -> None:
     listed = HeldExchange(market[market["open_time"] >= NOW_MS - 1200 * STEP])
     long = 90 * 24 * HOUR_MS
     result = update(store, listed, history_ms=long)
-    assert (result.have, result.want, result.holes) == (1200, 1200, 0)
+    assert (result.have, result.want, result.gaps) == (1200, 1200, 0)
     assert len(listed.asked) < 12
     listed.asked.clear()
     assert update(store, listed, NOW_MS + STEP, long).have == 1201
@@ -146,7 +146,7 @@ def test_before_its_listing_a_symbol_is_not_asked_for_for_ever(store: CandleStor
 def test_an_exchange_that_suddenly_has_nothing_is_not_believed(store: CandleStore, market: pd.DataFrame) -> None:
     store.upsert("BTCUSDT", MINUTE, market[market["open_time"].between(LAST - 100 * STEP, LAST)])
     empty = HeldExchange(market[:0])
-    assert update(store, empty).holes == 1
+    assert update(store, empty).gaps == 1
     assert update(store, HeldExchange(market)).have == BARS
 
 
@@ -154,7 +154,7 @@ def test_where_rows_were_left_out_as_bad_no_halt_is_remembered(store: CandleStor
     gap = market["open_time"].between(NOW_MS - 500 * STEP, NOW_MS - 491 * STEP)
     exchange = HeldExchange(market[~gap])
     exchange.bad = 10
-    assert update(store, exchange).holes > 0
+    assert update(store, exchange).gaps > 0
     exchange = HeldExchange(market)
     assert update(store, exchange).have == BARS
 

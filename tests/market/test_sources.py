@@ -67,7 +67,7 @@ class World:
 
     def refresh(self, bars: int = BARS) -> tuple[int, int, int, tuple[str, ...]]:
         done = self.sources.refresh(self.store, SYMBOL, MINUTE, bars * STEP)
-        return done.have, done.want, done.holes, done.missed
+        return done.have, done.want, done.gaps, done.missed
 
     def origins(self) -> pd.Series[str]:
         """The source of each candle, checked to hold that source's numbers whole."""
@@ -176,8 +176,8 @@ def test_a_dead_pair_is_one_that_another_source_still_has(world: World) -> None:
     world.refresh()
     world.binance.dead_since = NOW_MS
     world.clock.advance(3 * 3600)
-    have, want, holes, missed = world.refresh()
-    assert (have, want, holes, missed) == (BARS, BARS, 0, ()), "nothing is waited for that does not come back"
+    have, want, gaps, missed = world.refresh()
+    assert (have, want, gaps, missed) == (BARS, BARS, 0, ()), "nothing is waited for that does not come back"
     assert world.origins().loc[NOW_MS:].eq("kraken").all()
     assert world.origins().loc[: NOW_MS - STEP].eq("binance").all(), "what it brought while it lived stays"
     asked = world.binance.asked

@@ -16,17 +16,17 @@ from market import candle_store
 from market.candle_store import CandleStore
 from node import database
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.market_candles import MINUTE, NOW_MS, make_candles
 
 COUNT = 1050
 START = NOW_MS - 10_000 * MINUTE.ms
 PART = 100
-CELL = Cell("BTC", Target.PRICE, Duration.parse("5m"))
+TASK = Task("BTC", Target.PRICE, Duration.parse("5m"))
 
 
 def answer(topic: int, minute: int) -> ServedAnswer:
-    return ServedAnswer(topic, CELL, START + minute * MINUTE.ms, "a", 1.0, 1.0, 0.0, 0.0, 1.0)
+    return ServedAnswer(topic, TASK, START + minute * MINUTE.ms, "a", 1.0, 1.0, 0.0, 0.0, 1.0)
 
 
 def forget_candles(store: CandleStore, before_ms: int) -> int:

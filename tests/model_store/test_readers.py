@@ -82,7 +82,7 @@ def forbid(event, arguments):
         raise PermissionError(f"a reader did {event} {arguments}")
 store = ModelStore(Path(sys.argv[1]), ManualClock())
 sys.addaudithook(forbid)
-print(store.champion(BTC).name, store.champion_version(BTC), store.cells() == [BTC], len(store.history(BTC)), flush=True)
+print(store.champion(BTC).name, store.champion_version(BTC), store.tasks() == [BTC], len(store.history(BTC)), flush=True)
 """
 
 

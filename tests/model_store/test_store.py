@@ -14,13 +14,13 @@ from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.tiny_models import BTC, ETH, FEATURES, WINDOW, tiny_draft, tiny_graph, tiny_signature
 
 
-def publish(store: ModelStore, answer: float, cell: Cell = BTC, *, promoted: bool = True) -> str:
-    draft = tiny_draft(cell, answer, promoted=promoted)
-    return store.publish(cell, graph=tiny_graph(answer), weights=b"weights", draft=draft).version
+def publish(store: ModelStore, answer: float, task: Task = BTC, *, promoted: bool = True) -> str:
+    draft = tiny_draft(task, answer, promoted=promoted)
+    return store.publish(task, graph=tiny_graph(answer), weights=b"weights", draft=draft).version
 
 
 def champions(store: ModelStore, *answers: float) -> list[str]:
@@ -86,7 +86,7 @@ def test_a_graph_that_does_not_give_the_samples_answers_is_not_published(store: 
 @pytest.mark.parametrize(
     "change", [{"token": "ETH"}, {"target": "volatility"}, {"horizon": "20m"}, {"horizon": None}, {"interval": "1h"}]
 )
-def test_a_signature_of_another_cell_is_not_published(store: ModelStore, change: dict[str, object]) -> None:
+def test_a_signature_of_another_task_is_not_published(store: ModelStore, change: dict[str, object]) -> None:
     draft = tiny_draft(BTC, 0.1, signature=tiny_signature(BTC) | change)
     with pytest.raises(CorruptVersionError, match="signature"):
         store.publish(BTC, graph=tiny_graph(0.1), weights=b"", draft=draft)
@@ -144,17 +144,17 @@ def test_pruning_never_deletes_the_champion(store: ModelStore) -> None:
     assert store.champion(BTC).name == only
 
 
-def test_cells_are_found_by_their_folders_and_nothing_else_is(store: ModelStore) -> None:
+def test_tasks_are_found_by_their_folders_and_nothing_else_is(store: ModelStore) -> None:
     publish(store, 0.1)
     publish(store, 0.1, ETH)
     for name in ("btc/price-10m", "BTC/price-600s", "BTC/price", "BTC/return-10m", "BTC/price-0m", "..x/price-10m"):
         (store.root / name).mkdir(parents=True)
-    assert store.cells() == [BTC, ETH]
+    assert store.tasks() == [BTC, ETH]
 
 
 def test_a_store_that_does_not_exist_is_empty_and_stays_so(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "nowhere", ManualClock())
-    assert store.cells() == []
+    assert store.tasks() == []
     assert store.history(BTC) == []
     assert store.champion_version(BTC) is None
     with pytest.raises(NoChampionError):
@@ -162,9 +162,9 @@ def test_a_store_that_does_not_exist_is_empty_and_stays_so(tmp_path: Path) -> No
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_cell_whose_token_is_a_path_is_refused(store: ModelStore) -> None:
+def test_a_task_whose_token_is_a_path_is_refused(store: ModelStore) -> None:
     with pytest.raises(ModelStoreError, match="not a token"):
-        store.champion(Cell("../BTC", Target.PRICE, Duration.parse("10m")))
+        store.champion(Task("../BTC", Target.PRICE, Duration.parse("10m")))
 
 
 def test_scores_that_are_not_numbers_are_kept_as_unknown(store: ModelStore) -> None:

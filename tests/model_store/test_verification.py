@@ -161,15 +161,15 @@ def test_a_version_copied_under_another_name_is_refused(store: ModelStore) -> No
         store.load(BTC, other)
 
 
-def test_a_version_moved_to_another_cell_is_refused(store: ModelStore) -> None:
+def test_a_version_moved_to_another_task_is_refused(store: ModelStore) -> None:
     version = publish(store, tiny_graph(0.1))
     folder = store.root / "BTC" / "price-10m"
     eth = store.root / "ETH" / "price-10m"
     eth.parent.mkdir()
     folder.rename(eth)
-    (cell,) = store.cells()
+    (task,) = store.tasks()
     with pytest.raises(CorruptVersionError, match="belongs to"):
-        store.load(cell, version)
+        store.load(task, version)
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ def test_no_number_is_known_in_two_ways() -> None:
         ("mainnet", 23, "SOL/volatility-15m", 60),
     ],
 )
-def test_what_came_to_the_listing_since_july_is_known(network: str, number: int, cell: str, epoch: int) -> None:
+def test_what_came_to_the_listing_since_july_is_known(network: str, number: int, task: str, epoch: int) -> None:
     found = topic(number, network)
-    assert (str(found.cell), found.loss, found.epoch_blocks) == (cell, "mse", epoch)
+    assert (str(found.task), found.loss, found.epoch_blocks) == (task, "mse", epoch)
 
 
 @pytest.mark.parametrize(("network", "known"), EVERY)
@@ -73,11 +73,11 @@ def test_a_labelled_topic_is_refused_with_its_reason_whatever_is_said_of_it(numb
 
 
 def test_on_another_network_the_number_of_a_labelled_topic_is_any_number() -> None:
-    assert str(topic(87, "mainnet", Token="BTC", Target="price", Horizon="24h").cell) == "BTC/price-24h"
+    assert str(topic(87, "mainnet", Token="BTC", Target="price", Horizon="24h").task) == "BTC/price-24h"
 
 
 def test_a_volatility_needs_two_returns() -> None:
     with pytest.raises(ConfigError, match="1m is too short for a volatility"):
         topic(4711, Token="BTC", Target="volatility", Horizon="1m")
-    assert topic(4711, Token="BTC", Target="volatility", Horizon="2m").cell.steps == 2
-    assert topic(4711, Token="BTC", Target="price", Horizon="1m").cell.steps == 1
+    assert topic(4711, Token="BTC", Target="volatility", Horizon="2m").task.steps == 2
+    assert topic(4711, Token="BTC", Target="price", Horizon="1m").task.steps == 1

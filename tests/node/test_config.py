@@ -17,7 +17,7 @@ from node.catalogue import CATALOGUE
 from node.config import Config, ConfigFile, load_config, parse_config
 from node.durations import Duration, Interval
 from node.errors import ConfigError
-from node.topics import Cell, Target, check_horizon
+from node.topics import Task, Target, check_horizon
 from tests.support.paths import ROOT
 
 
@@ -27,8 +27,8 @@ def config_text(*entries: dict[str, Any], **sections: Any) -> str:
 
 def test_the_root_config_runs_the_six_topics_in_dry_run() -> None:
     config = load_config(ROOT / "config.json")
-    cells = [str(topic.cell) for topic in config.topics("http://localhost:8000")]
-    assert cells == ["ETH/price-10m", "BTC/price-10m", "SOL/price-5m", "BNB/price-20m", "ARB/price-20m", "BTC/price-24h"]
+    tasks = [str(topic.task) for topic in config.topics("http://localhost:8000")]
+    assert tasks == ["ETH/price-10m", "BTC/price-10m", "SOL/price-5m", "BNB/price-20m", "ARB/price-20m", "BTC/price-24h"]
     assert config.network == "testnet"
     assert config.wallet.submit_tx is False
 
@@ -37,8 +37,8 @@ def test_a_topic_number_alone_is_filled_in_from_the_catalogue_of_the_network() -
     on_testnet, on_mainnet = (
         parse_config(config_text({"topicId": 9}, network=network)).topics("http://x")[0] for network in ("testnet", "mainnet")
     )
-    assert (str(on_testnet.cell), on_testnet.loss, on_testnet.epoch_blocks) == ("ARB/price-20m", "mse", 240)
-    assert (str(on_mainnet.cell), on_mainnet.loss, on_mainnet.epoch_blocks) == ("ETH/price-8h", "mse", 60)
+    assert (str(on_testnet.task), on_testnet.loss, on_testnet.epoch_blocks) == ("ARB/price-20m", "mse", 240)
+    assert (str(on_mainnet.task), on_mainnet.loss, on_mainnet.epoch_blocks) == ("ETH/price-8h", "mse", 60)
 
 
 def test_the_endpoint_template_knows_the_topic_and_every_parameter() -> None:
@@ -151,7 +151,7 @@ def test_every_topic_of_the_catalogue_can_be_asked_for_by_its_number() -> None:
     for network, topics in CATALOGUE.items():
         for number, known in topics.items():
             topic = parse_config(config_text({"topicId": number}, network=network)).topics("http://x")[0]
-            assert topic.cell == known.cell
+            assert topic.task == known.task
 
 
 @given(st.integers(1, 40_000))
@@ -167,15 +167,15 @@ def test_every_accepted_horizon_is_a_whole_number_of_its_bars(target: Target, mi
         check_horizon(duration)
     except ValueError:
         return
-    cell = Cell("BTC", target, duration)
-    assert cell.steps * cell.interval.ms == duration.ms
-    assert cell.steps >= 1
+    task = Task("BTC", target, duration)
+    assert task.steps * task.interval.ms == duration.ms
+    assert task.steps >= 1
 
 
 def test_longer_horizons_use_longer_bars_and_volatility_stays_on_minutes() -> None:
-    intervals = [Cell("BTC", Target.PRICE, Duration.parse(text)).interval for text in ("10m", "1h", "8h", "24h")]
+    intervals = [Task("BTC", Target.PRICE, Duration.parse(text)).interval for text in ("10m", "1h", "8h", "24h")]
     assert intervals == [Interval.MINUTE, Interval.FIVE_MINUTES, Interval.QUARTER, Interval.HOUR]
-    assert Cell("BTC", Target.VOLATILITY, Duration.parse("4h")).interval is Interval.MINUTE
+    assert Task("BTC", Target.VOLATILITY, Duration.parse("4h")).interval is Interval.MINUTE
 
 
 def test_history_reaches_as_many_bars_back_as_minutes_but_never_past_four_years() -> None:

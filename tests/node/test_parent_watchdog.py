@@ -36,7 +36,7 @@ from forecasting.backtesting import hyperparameter_search as sweep
 from tests.support.paths import ROOT
 
 sweep.attempt = lambda plan, number, values: train_for_long(["first", "second"][number])
-list(sweep.search(SimpleNamespace(cell=SimpleNamespace(model="birnn"), seed=0, trials=2), 2))
+list(sweep.search(SimpleNamespace(task=SimpleNamespace(model="birnn"), seed=0, trials=2), 2))
 """
 
 

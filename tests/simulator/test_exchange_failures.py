@@ -137,14 +137,14 @@ def test_a_failure_after_a_good_start_loses_nothing(world: World, name: str) -> 
     assert world.check()["open_time"].max() == MINUTE.last_closed(world.clock.now_ms())
 
 
-def test_a_halt_stays_a_hole_for_ever(world: World) -> None:
+def test_a_halt_stays_a_gap_for_ever(world: World) -> None:
     world.refresh()
     world.post("fail", name="halt", seconds=300)
     world.clock.advance(7200)
     world.refresh()
     span = NOW_MS - 3600_000, world.clock.now_ms() - 120_000
     assert world.store.halted("BTCUSDT", MINUTE, *span) == 5
-    assert world.store.holes("BTCUSDT", MINUTE, *span) == []
+    assert world.store.gaps("BTCUSDT", MINUTE, *span) == []
     assert len(world.check()[lambda frame: frame["open_time"].between(*span)]) == (span[1] - span[0]) // MINUTE.ms - 5 + 1
 
 

@@ -149,7 +149,7 @@ def test_recorded_candles_reach_the_store_unchanged(tmp_path: Path) -> None:
         client = BinanceSpot([url], clock)
         for symbol in ("BTCUSDT", "XRPUSDT"):
             result = refresh(store, client, symbol, MINUTE, 10 * DAY_MS, clock)
-            assert (result.have, result.holes) == (result.want, 0)
+            assert (result.have, result.gaps) == (result.want, 0)
         client.close()
     stored = store.window("BTCUSDT", MINUTE, 0, NOW_MS)
     engine.dispose()

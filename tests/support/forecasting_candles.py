@@ -7,7 +7,7 @@ import pandas as pd
 
 from forecasting.dataset.signature import Signature
 from node.durations import Interval
-from node.topics import Cell
+from node.topics import Task
 
 START_MS = 1_750_032_000_000
 
@@ -43,7 +43,7 @@ def make_candles(
     return frame
 
 
-def signature_for(cell: Cell, window: int = 8) -> Signature:
+def signature_for(task: Task, window: int = 8) -> Signature:
     """A signature with few features, for whatever needs one without a training."""
     features = ("scaled_return_1", "log_volatility_15", "relative_volume_60", "day_sine")
-    return Signature(cell.token, cell.target, cell.horizon, cell.interval, window, features)
+    return Signature(task.token, task.target, task.horizon, task.interval, window, features)

@@ -11,15 +11,15 @@ import sys
 from forecasting.live.ledger import Ledger, ServedAnswer
 from node.database import open_database
 from node.durations import MINUTE_MS, Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
-CELL = Cell("BTC", Target.LOG_RETURN, Duration.parse("5m"))
+TASK = Task("BTC", Target.LOG_RETURN, Duration.parse("5m"))
 TOPICS = (1, 2, 3)
 
 
 def answer(topic: int, bar: int) -> ServedAnswer:
     """The one answer of a topic at a bar."""
-    return ServedAnswer(topic, CELL, bar * MINUTE_MS, "a", 0.0, 1.0, 0.0, 0.0, 1.0)
+    return ServedAnswer(topic, TASK, bar * MINUTE_MS, "a", 0.0, 1.0, 0.0, 0.0, 1.0)
 
 
 def main(url: str) -> None:

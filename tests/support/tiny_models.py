@@ -10,12 +10,12 @@ from onnx import TensorProto, helper
 
 from model_store.manifest import Draft, Gate, Sample
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 WINDOW = 4
 FEATURES = ("log_return", "log_volume")
-BTC = Cell("BTC", Target.PRICE, Duration.parse("10m"))
-ETH = Cell("ETH", Target.LOG_RETURN, Duration.parse("8h"))
+BTC = Task("BTC", Target.PRICE, Duration.parse("10m"))
+ETH = Task("ETH", Target.LOG_RETURN, Duration.parse("8h"))
 
 
 def tiny_graph(answer: float, window: int = WINDOW, features: int = len(FEATURES)) -> bytes:
@@ -43,22 +43,22 @@ def tiny_graph(answer: float, window: int = WINDOW, features: int = len(FEATURES
     return bytes(model.SerializeToString())
 
 
-def tiny_signature(cell: Cell, window: int = WINDOW, features: tuple[str, ...] = FEATURES) -> dict[str, Any]:
+def tiny_signature(task: Task, window: int = WINDOW, features: tuple[str, ...] = FEATURES) -> dict[str, Any]:
     return {
-        "token": cell.token,
-        "target": cell.target.value,
-        "horizon": str(cell.horizon),
-        "interval": cell.interval.value,
+        "token": task.token,
+        "target": task.target.value,
+        "horizon": str(task.horizon),
+        "interval": task.interval.value,
         "window": window,
         "features": list(features),
     }
 
 
 def tiny_draft(
-    cell: Cell, answer: float, *, promoted: bool = True, signature: dict[str, Any] | None = None, **changes: Any
+    task: Task, answer: float, *, promoted: bool = True, signature: dict[str, Any] | None = None, **changes: Any
 ) -> Draft:
     """A draft whose samples are what `tiny_graph(answer)` answers."""
-    said = signature or tiny_signature(cell)
+    said = signature or tiny_signature(task)
     noise = np.random.default_rng(0)
     samples = []
     for _ in range(3):

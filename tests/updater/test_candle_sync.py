@@ -115,7 +115,7 @@ def test_a_pair_that_is_delisted_is_said_plainly_and_the_others_stay_fresh(tmp_p
     kept.keeper.follow(kept.stop)
     assert kept.newest(ETH) == kept.newest_when_stopped()
     assert kept.newest(BTC) == last
-    progress = kept.board.of(kept.topics[1].cell)
+    progress = kept.board.of(kept.topics[1].task)
     assert (progress.state, progress.detail) == (State.NO_DATA, "binance has no pair BTCUSDT")
     assert kept.metrics.registry.get_sample_value("allora_updater_market_errors_total", {"code": "unknown_symbol"}) == 5
 
@@ -155,7 +155,7 @@ def test_a_token_without_candles_is_said_plainly_and_the_others_are_filled(tmp_p
     eth, btc = kept.topics
     assert kept.keeper.is_filled(eth)
     assert not kept.keeper.is_filled(btc)
-    assert kept.board.of(btc.cell).state is State.NO_DATA
+    assert kept.board.of(btc.task).state is State.NO_DATA
     assert kept.store.count("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == 1440
 
 
@@ -170,7 +170,7 @@ def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: P
     (topic,) = kept.topics
     assert kept.store.sources("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == {"kraken": 700}
     assert not keeper.is_filled(topic)
-    assert "binance" in kept.board.of(topic.cell).detail
+    assert "binance" in kept.board.of(topic.task).detail
 
     kept.exchange.failing.clear()
     kept.clock.advance(120)
@@ -179,7 +179,7 @@ def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: P
     keeper.backfill(kept.stop)
     assert keeper.is_filled(topic)
     assert kept.store.sources("ETHUSDT", Interval.MINUTE, kept.clock.now_ms() - DAY_MS, kept.clock.now_ms()).keys() == {"binance"}
-    assert kept.board.of(topic.cell).detail == ""
+    assert kept.board.of(topic.task).detail == ""
 
 
 def test_another_choice_of_sources_takes_effect_without_a_restart(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_history_interrupted_anywhere_goes_on_where_it_was(tmp_path: Path) -> No
     again.stop_after(2)
     again.keeper.backfill(again.stop)
     assert again.store.count("ETHUSDT", Interval.MINUTE, 0, again.clock.now_ms()) == 3 * 1440
-    assert again.store.holes("ETHUSDT", Interval.MINUTE, again.clock.now_ms() - DAY_MS, again.clock.now_ms() - 2 * MINUTE_MS) == []
+    assert again.store.gaps("ETHUSDT", Interval.MINUTE, again.clock.now_ms() - DAY_MS, again.clock.now_ms() - 2 * MINUTE_MS) == []
 
 
 def test_the_heartbeat_tells_how_many_candles_of_how_many_each_topic_has(tmp_path: Path) -> None:

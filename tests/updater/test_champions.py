@@ -29,11 +29,11 @@ def shop(tmp_path: Path) -> Workshop:
 
 def publish(shop: Workshop, answer: float, *, promoted: bool = True) -> Path:
     """A version and its folder; champion if the gate let it pass."""
-    cell = shop.topics[0].cell
-    draft = tiny_draft(cell, answer, gate=Gate(promoted=promoted, reason="for the test"))
-    version = shop.models.publish(cell, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+    task = shop.topics[0].task
+    draft = tiny_draft(task, answer, gate=Gate(promoted=promoted, reason="for the test"))
+    version = shop.models.publish(task, graph=tiny_graph(answer), weights=b"w", draft=draft).version
     if promoted:
-        shop.models.promote(cell, version, "for the test")
+        shop.models.promote(task, version, "for the test")
     return shop.models.root / "ETH" / "price-10m" / version
 
 
@@ -52,7 +52,7 @@ def flip_a_bit(path: Path, *, leave_a_mark: bool = False) -> None:
 def refused(contests: list[Contest], *_: object) -> Iterator[Trained]:
     """Trainings whose candidates never pass."""
     for number, contest in enumerate(contests):
-        draft = tiny_draft(contest.topic.cell, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
+        draft = tiny_draft(contest.topic.task, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
         yield Trained(contest.topic, draft, tiny_graph(0.5 + number), b"w", skill=0.0, seconds=1.0)
 
 
@@ -76,7 +76,7 @@ def test_a_topic_whose_only_version_has_a_flipped_bit_is_trained_at_once(shop: W
     if not leave_a_mark:
         shop.clock.advance(VERIFY_MS / 1000)
     with pytest.raises(NoChampionError):
-        shop.models.champion(shop.topics[0].cell)
+        shop.models.champion(shop.topics[0].task)
     assert [due.reason for due in shop.trainer.due()] == ["no champion"]
     publish(shop, 0.2)
     assert shop.due() == []
@@ -86,16 +86,16 @@ def test_a_topic_whose_only_version_has_a_flipped_bit_is_trained_at_once(shop: W
 def test_a_pointer_that_says_nothing_names_again_what_is_served(shop: Workshop, damage: bytes) -> None:
     older, newer = publish(shop, 0.1), publish(shop, 0.2)
     publish(shop, 0.3, promoted=False)
-    cell = shop.topics[0].cell
+    task = shop.topics[0].task
     pointer_of(shop).write_bytes(damage)
-    served = shop.models.champion(cell).name
+    served = shop.models.champion(task).name
     with capture_logs() as logs:
         assert shop.due() == []
     assert "champion pointer was damaged and is written anew" in [entry["event"] for entry in logs]
-    pointer = shop.models.pointer(cell)
+    pointer = shop.models.pointer(task)
     assert pointer is not None
     assert (pointer.champion.version, [entry.version for entry in pointer.former]) == (newer.name, [older.name])
-    assert shop.models.champion_version(cell) == served == newer.name
+    assert shop.models.champion_version(task) == served == newer.name
 
 
 @pytest.mark.parametrize("instead", [Path.mkdir, lambda path: path.symlink_to("/etc/hostname")])
@@ -105,7 +105,7 @@ def test_what_stands_in_the_pointers_place_is_replaced(shop: Workshop, instead: 
     pointer.unlink()
     instead(pointer)
     assert shop.due() == []
-    assert shop.models.champion_version(shop.topics[0].cell) == version.name
+    assert shop.models.champion_version(shop.topics[0].task) == version.name
 
 
 def test_a_pointer_that_cannot_be_read_just_now_is_left_alone(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_a_pointer_that_cannot_be_read_just_now_is_left_alone(shop: Workshop, mo
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(Path, "read_bytes", fail)
-    assert shop.models.repair(shop.topics[0].cell) is None
+    assert shop.models.repair(shop.topics[0].task) is None
     monkeypatch.undo()
     assert pointer_of(shop).read_bytes() == content
 
@@ -133,9 +133,9 @@ def test_a_damaged_pointer_and_candidates_that_never_pass_make_one_training_a_da
         pointer_of(shop).write_bytes(b"damaged")
         shop.clock.advance(DAY_MS / 1000)
         assert live(shop, 30) <= 1
-    cell = shop.topics[0].cell
-    assert len(shop.models.versions(cell)) <= shop.config.updater.keep_versions + 2
-    assert shop.models.champion(cell).manifest.gate.promoted
+    task = shop.topics[0].task
+    assert len(shop.models.versions(task)) <= shop.config.updater.keep_versions + 2
+    assert shop.models.champion(task).manifest.gate.promoted
 
 
 def test_trainings_that_fail_again_and_again_become_seldom(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

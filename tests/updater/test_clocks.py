@@ -125,11 +125,11 @@ def test_a_pair_of_which_no_source_has_new_candles_is_complained_of_and_says_so(
         kept.keeper._refresh_newest(kept.stop)
     assert [entry["event"] for entry in logs] == ["candles could not be had"]
     assert "since" in logs[0]["error"].message
-    assert "no source has had a new 1m candle of ETHUSDT" in kept.board.of(topic.cell).detail
+    assert "no source has had a new 1m candle of ETHUSDT" in kept.board.of(topic.task).detail
     assert kept.metrics.registry.get_sample_value("allora_updater_market_errors_total", {"code": "market_error"}) == 2
     kept.exchange.candles = alive  # type: ignore[method-assign]
     kept.keeper._refresh_newest(kept.stop)
-    assert kept.board.of(topic.cell).detail == ""
+    assert kept.board.of(topic.task).detail == ""
 
 
 def test_a_dead_pair_is_served_by_the_next_source_and_its_topic_trained_from_both(tmp_path: Path) -> None:

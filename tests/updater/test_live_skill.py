@@ -16,13 +16,13 @@ from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
 from node.durations import HOUR_MS, MINUTE_MS, Duration
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from tests.support.tiny_models import tiny_draft, tiny_graph, tiny_signature
 from tests.support.updater_stand_ins import candles
 from updater.live_skill import Finding, Reviewer
 
-CELL = Cell("BTC", Target.LOG_RETURN, Duration.parse("5m"))
-TOPIC = Topic(900, CELL, "birnn", "mse", None, "")
+TASK = Task("BTC", Target.LOG_RETURN, Duration.parse("5m"))
+TOPIC = Topic(900, TASK, "birnn", "mse", None, "")
 SECTION = UpdaterSection(skill_window=Duration(2 * HOUR_MS))
 PROMOTED_MS = 1_750_032_000_000
 WRONG, SLIGHTLY_WRONG, RIGHT = 2.0, 0.02, 0.0
@@ -39,29 +39,29 @@ class Served:
         self.clock = ManualClock(PROMOTED_MS)
         self.models = ModelStore(folder / "models", self.clock)
         self.reviewer = Reviewer(self.ledger, self.candles, self.models)
-        self.market = candles(CELL.interval, PROMOTED_MS - HOUR_MS, 12 * 60, seed=3)
-        self.candles.upsert(CELL.symbol, CELL.interval, self.market)
+        self.market = candles(TASK.interval, PROMOTED_MS - HOUR_MS, 12 * 60, seed=3)
+        self.candles.upsert(TASK.symbol, TASK.interval, self.market)
 
     def promote(self, answer: float, *, learned_until_ms: int = PROMOTED_MS - HOUR_MS) -> str:
-        signature = tiny_signature(CELL, features=("day_sine", "day_cosine")) | {"scale_span": 20}
-        draft = tiny_draft(CELL, answer, signature=signature, data_end_ms=learned_until_ms)
-        version = self.models.publish(CELL, graph=tiny_graph(answer), weights=b"w", draft=draft).version
-        self.models.promote(CELL, version, "promoted: it is a test")
+        signature = tiny_signature(TASK, features=("day_sine", "day_cosine")) | {"scale_span": 20}
+        draft = tiny_draft(TASK, answer, signature=signature, data_end_ms=learned_until_ms)
+        version = self.models.publish(TASK, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+        self.models.promote(TASK, version, "promoted: it is a test")
         return version
 
     def serve(self, hours: float, every: int = 1) -> None:
         """Let the champion answer at every bar, or at every few, and the time pass after which the truths are known."""
         start_ms = self.clock.now_ms()
         end_ms = start_ms + round(hours * HOUR_MS)
-        champion = self.models.champion(CELL)
+        champion = self.models.champion(TASK)
         walk = walk_forward(champion.session, Signature.from_dict(champion.manifest.signature), self.market, start_ms, end_ms - 1)
         self.ledger.record(
             [
-                ServedAnswer(TOPIC.id, CELL, int(time), champion.name, float(said), 100.0, float(said), 0.0, float(scale))
+                ServedAnswer(TOPIC.id, TASK, int(time), champion.name, float(said), 100.0, float(said), 0.0, float(scale))
                 for time, said, scale in list(zip(walk.times, walk.forecast, walk.scale, strict=True))[::every]
             ]
         )
-        self.clock.advance((end_ms + CELL.horizon.ms + MINUTE_MS - start_ms) / 1_000)
+        self.clock.advance((end_ms + TASK.horizon.ms + MINUTE_MS - start_ms) / 1_000)
 
     def review(self, section: UpdaterSection = SECTION) -> Finding | None:
         return self.reviewer.review(TOPIC, section, self.clock.now_ms())
@@ -204,23 +204,23 @@ def test_after_a_rollback_nothing_happens_until_there_is_new_evidence(served: Se
     finding = served.review()
     assert finding is not None
     assert finding.back_to is not None
-    served.models.rollback(CELL, to=finding.back_to, reason=finding.reason)
-    assert served.models.champion_version(CELL) == finding.back_to
+    served.models.rollback(TASK, to=finding.back_to, reason=finding.reason)
+    assert served.models.champion_version(TASK) == finding.back_to
     assert served.review() is None
     served.serve(3)
     assert served.review() is None
-    pointer = served.models.pointer(CELL)
+    pointer = served.models.pointer(TASK)
     assert pointer is not None
     assert [entry.version for entry in pointer.former] == [first]
 
 
 def test_unknown_truths_are_waited_for(served: Served) -> None:
     served.promote(WRONG)
-    hole = served.market.iloc[100:160]
-    while served.candles.prune(CELL.symbol, CELL.interval, 2**60):
+    gap = served.market.iloc[100:160]
+    while served.candles.prune(TASK.symbol, TASK.interval, 2**60):
         pass
-    served.candles.upsert(CELL.symbol, CELL.interval, served.market.drop(hole.index).reset_index(drop=True))
+    served.candles.upsert(TASK.symbol, TASK.interval, served.market.drop(gap.index).reset_index(drop=True))
     served.serve(3)
     assert served.review() is None
-    served.candles.upsert(CELL.symbol, CELL.interval, pd.DataFrame(hole))
+    served.candles.upsert(TASK.symbol, TASK.interval, pd.DataFrame(gap))
     assert served.review() is not None

@@ -98,7 +98,7 @@ def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigt
     port = int(environment["UPDATER_PORT"])
     store = CandleStore(open_database(environment["DATABASE_URL"]))
     models = ModelStore(tmp_path / "models", SystemClock())
-    cell = load_config(tmp_path / "config.json").topics("http://localhost")[0].cell
+    task = load_config(tmp_path / "config.json").topics("http://localhost")[0].task
     with process("simulator.exchange", "--port", str(exchange_port), "--days", "4", log=log):
         with process("updater", log=log, **environment) as first:
             wait_for_status(port, 503)
@@ -107,12 +107,12 @@ def test_killed_and_started_again_it_keeps_its_candles_and_its_champion_and_sigt
             first.kill()
         with process("updater", log=log, **environment) as second:
             wait_for_status(port, 200)
-            champion = models.champion(cell).name
+            champion = models.champion(task).name
             second.kill()
         with process("updater", log=log, **environment) as third:
             wait_for_status(port, 200)
-            assert models.champion(cell).name == champion
-            assert store.holes("ETHUSDT", Interval.MINUTE, *_last_day(store)) == []
+            assert models.champion(task).name == champion
+            assert store.gaps("ETHUSDT", Interval.MINUTE, *_last_day(store)) == []
             third.send_signal(signal.SIGTERM)
             assert third.wait(5) == 0
     assert "Traceback" not in log.read_text()
@@ -147,7 +147,7 @@ def test_stopped_for_a_while_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert beat_ms() == before
         updater.send_signal(signal.SIGCONT)
         wait_for(lambda: beat_ms() > before)
-        wait_for(lambda: store.holes("ETHUSDT", Interval.MINUTE, *_last_day(store)) == [])
+        wait_for(lambda: store.gaps("ETHUSDT", Interval.MINUTE, *_last_day(store)) == [])
         updater.send_signal(signal.SIGTERM)
         assert updater.wait(10) == 0
     assert "Traceback" not in log.read_text()

@@ -15,13 +15,13 @@ from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Duration, Interval
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from tests.support.updater_stand_ins import candles
 from updater.retention import TIDY_MS, Tidier
 
 NOW_MS = 1_750_032_000_000
-SHORT = Topic(1, Cell("BTC", Target.PRICE, Duration.parse("5m")), "birnn", "mse", None, "")
-LONG = Topic(2, Cell("BTC", Target.PRICE, Duration.parse("24h")), "birnn", "mse", None, "")
+SHORT = Topic(1, Task("BTC", Target.PRICE, Duration.parse("5m")), "birnn", "mse", None, "")
+LONG = Topic(2, Task("BTC", Target.PRICE, Duration.parse("24h")), "birnn", "mse", None, "")
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def store(tmp_path: Path) -> CandleStore:
 def ledger(store: CandleStore) -> Ledger:
     """With one answer a day, a hundred days back."""
     ledger = Ledger(store.engine)
-    cell = SHORT.cell
-    days = [ServedAnswer(1, cell, NOW_MS - day * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for day in range(1, 101)]
+    task = SHORT.task
+    days = [ServedAnswer(1, task, NOW_MS - day * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for day in range(1, 101)]
     ledger.record(days)
     store.upsert("BTCUSDT", Interval.MINUTE, candles(Interval.MINUTE, NOW_MS - MINUTE_MS, 1))
     return ledger
@@ -139,7 +139,7 @@ def test_a_clock_that_is_far_ahead_makes_nothing_old(ledger: Ledger, store: Cand
 def test_without_any_candle_nothing_is_old(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path}/other.db")
     ledger = Ledger(engine)
-    ledger.record([ServedAnswer(1, SHORT.cell, NOW_MS - 900 * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0)])
+    ledger.record([ServedAnswer(1, SHORT.task, NOW_MS - 900 * DAY_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0)])
     tidier = Tidier(ledger, CandleStore(engine), ManualClock(NOW_MS))
     tidier.configure(UpdaterSection(), (SHORT,))
     tidier.tidy_safely()
@@ -150,7 +150,7 @@ def test_without_any_candle_nothing_is_old(tmp_path: Path) -> None:
 def test_whoever_is_wrong_about_what_is_old_loses_a_part_and_not_all(ledger: Ledger, store: CandleStore) -> None:
     """Even candles from far ahead, should any ever be stored, forget no more than a tenth at once."""
     store.upsert("BTCUSDT", Interval.HOUR, candles(Interval.HOUR, NOW_MS - 2_000 * HOUR_MS, 2_000))
-    ledger.record([ServedAnswer(2, SHORT.cell, NOW_MS - hour * HOUR_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for hour in range(1, 2_001)])
+    ledger.record([ServedAnswer(2, SHORT.task, NOW_MS - hour * HOUR_MS, "a", 1.0, 1.0, 0.0, 0.0, 1.0) for hour in range(1, 2_001)])
     assert 190 <= store.prune("BTCUSDT", Interval.HOUR, 2**60) <= 200
     assert ledger.prune(2**60) <= 100 + 200
     many = candles(Interval.MINUTE, NOW_MS - 150_000 * MINUTE_MS, 150_000)

@@ -50,7 +50,7 @@ class Workshop:
         store = CandleStore(engine)
         for symbol in with_candles:
             for topic in self.topics:
-                interval = topic.cell.interval
+                interval = topic.task.interval
                 start = interval.last_closed(self.clock.now_ms()) - (BARS - 1) * interval.ms
                 store.upsert(symbol, interval, candles(interval, start, BARS, seed=len(symbol)))
         self.models = ModelStore(self.settings.model_store, self.clock)
@@ -100,20 +100,20 @@ def test_a_topic_is_trained_once_its_history_is_filled_and_again_when_its_newest
     assert shop.due() == [1]
 
     shop.trainer.train(shop.trainer.due(), threading.Event())
-    cell = shop.topics[0].cell
-    first = shop.models.champion(cell)
+    task = shop.topics[0].task
+    first = shop.models.champion(task)
     assert first.manifest.gate.reason.startswith("promoted: ")
     assert first.manifest.test_start_ms is not None
     assert first.manifest.intervals is not None
     assert {"50", "80", "90"} <= first.manifest.intervals.keys()
-    assert shop.board.of(cell).state is State.READY
+    assert shop.board.of(task).state is State.READY
     assert shop.due() == []
 
     shop.clock.advance(DAY_MS / 1000)
     shop.trainer = shop.restarted()
     assert shop.due() == [1]
     shop.trainer.train(shop.trainer.due(), threading.Event())
-    assert len(shop.models.history(cell)) == 2
+    assert len(shop.models.history(task)) == 2
     assert shop.due() == []
 
 
@@ -121,10 +121,10 @@ def test_one_topic_without_candles_fails_alone_and_rests_before_the_next_try(tmp
     shop = Workshop(tmp_path, 3, 1)
     shop.trainer.train(shop.trainer.due(), threading.Event())
     btc, eth = shop.topics
-    assert shop.models.champion_version(eth.cell) is not None
-    assert shop.models.champion_version(btc.cell) is None
-    assert shop.board.of(btc.cell).state is State.FAILED
-    assert "candles" in shop.board.of(btc.cell).detail
+    assert shop.models.champion_version(eth.task) is not None
+    assert shop.models.champion_version(btc.task) is None
+    assert shop.board.of(btc.task).state is State.FAILED
+    assert "candles" in shop.board.of(btc.task).detail
     assert (shop.outcomes(3), shop.outcomes(1)) == ({"failed": 1.0}, {"promoted": 1.0})
     assert shop.due() == []
     shop.clock.advance(RETRY_MS / 1000)
@@ -154,13 +154,13 @@ def test_stopping_kills_trainings_and_publishes_nothing(tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     shop.trainer.train(shop.trainer.due(), stop)
-    assert shop.models.history(shop.topics[0].cell) == []
+    assert shop.models.history(shop.topics[0].task) == []
 
 
 def test_a_candidate_without_skill_answers_exactly_the_baseline(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, 1)
     shop.trainer.train(shop.trainer.due(), threading.Event())
-    champion = shop.models.champion(shop.topics[0].cell)
+    champion = shop.models.champion(shop.topics[0].task)
     manifest = champion.manifest
     if manifest.shrinkage == 0:
         assert manifest.scores["skill"] == 0
@@ -183,7 +183,7 @@ def test_a_topic_whose_answers_were_bad_is_trained_before_its_time_and_the_manif
     [due] = shop.trainer.due()
     assert due.reason == "live skill -0.1 is below 0"
     shop.trainer.train([due], threading.Event())
-    newest = shop.models.history(shop.topics[0].cell)[0]
+    newest = shop.models.history(shop.topics[0].task)[0]
     assert newest.gate.reason.endswith("; trained because live skill -0.1 is below 0")
     assert shop.remedies(1) == {"retrained": 1}
     shop.clock.advance(REVIEW_MS / 1_000)
@@ -193,25 +193,25 @@ def test_a_topic_whose_answers_were_bad_is_trained_before_its_time_and_the_manif
 
 def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, 1)
-    cell = shop.topics[0].cell
+    task = shop.topics[0].task
     shop.trainer.train(shop.trainer.due(), threading.Event())
-    first = shop.models.champion_version(cell)
+    first = shop.models.champion_version(task)
     assert first is not None
-    manifest = shop.models.champion(cell).manifest
+    manifest = shop.models.champion(task).manifest
     shop.clock.advance(60)
-    version = shop.models.champion(cell)
+    version = shop.models.champion(task)
     draft = Draft(**{name: getattr(manifest, name) for name in Draft.model_fields})
-    second = shop.models.publish(cell, graph=version.graph, weights=version.weights_path.read_bytes(), draft=draft).version
-    shop.models.promote(cell, second, "promoted: newer")
+    second = shop.models.publish(task, graph=version.graph, weights=version.weights_path.read_bytes(), draft=draft).version
+    shop.models.promote(task, second, "promoted: newer")
 
     reason = f"rolled back from {second}: live skill -0.1 is below 0"
     shop.finding = Finding(shop.topics[0], reason, back_to=first)
     with capture_logs() as logs:
         shop.trainer.review_safely()
-    pointer = shop.models.pointer(cell)
+    pointer = shop.models.pointer(task)
     assert pointer is not None
     assert (pointer.champion.version, pointer.reason) == (first, reason)
-    assert shop.board.of(cell).detail == reason
+    assert shop.board.of(task).detail == reason
     assert ("rolled back", reason) in [(entry["event"], entry["reason"]) for entry in logs]
     assert shop.remedies(1) == {"rolled back": 1}
     assert shop.due() == []
@@ -234,13 +234,13 @@ def test_a_ledger_that_cannot_be_read_stops_no_training(tmp_path: Path) -> None:
 
 def test_a_version_that_cannot_be_written_fails_its_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Workshop(tmp_path, 1, 3)
-    eth, btc = (topic.cell for topic in shop.topics)
+    eth, btc = (topic.task for topic in shop.topics)
     (shop.models.root / "ETH").parent.mkdir(parents=True)
     (shop.models.root / "ETH").write_text("where a folder should be made")
 
     def trained(contests: list[Contest], *_: object) -> Iterator[Trained]:
         for topic in (contest.topic for contest in contests):
-            draft = tiny_draft(topic.cell, 0.1)
+            draft = tiny_draft(topic.task, 0.1)
             yield Trained(topic, draft, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
 
     monkeypatch.setattr(trainer_module, "_hold_all", trained)
@@ -260,7 +260,7 @@ def test_on_a_disk_that_is_nearly_full_trainings_wait_until_there_is_room(tmp_pa
     looks: list[tuple[list[int], str]] = []
 
     def usage(folder: Path) -> object:
-        looks.append((shop.due(), shop.board.of(shop.topics[0].cell).detail))
+        looks.append((shop.due(), shop.board.of(shop.topics[0].task).detail))
         if folder == shop.settings.model_store:
             raise FileNotFoundError(folder)  # before the first version is published
         return SimpleNamespace(free=next(free))
@@ -276,10 +276,10 @@ def test_on_a_disk_that_is_nearly_full_trainings_wait_until_there_is_room(tmp_pa
 
 def test_a_version_from_far_ahead_puts_no_training_off_for_good(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, 1)
-    cell = shop.topics[0].cell
+    task = shop.topics[0].task
     shop.clock.advance(400 * DAY_MS / 1000)
-    version = shop.models.publish(cell, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(cell, 0.1)).version
-    shop.models.promote(cell, version, "for the test")
+    version = shop.models.publish(task, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(task, 0.1)).version
+    shop.models.promote(task, version, "for the test")
     shop.clock.advance(-400 * DAY_MS / 1000)
     assert shop.due() == [1]
     shop.clock.advance(400 * DAY_MS / 1000 - 300)

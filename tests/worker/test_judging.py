@@ -15,7 +15,7 @@ from node.catalogue import CATALOGUE, KnownTopic
 from node.durations import Duration
 from node.errors import ImplausibleAnswerError, TopicDiffersError
 from node.secrets import Secret
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from simulator.chain.topics import metadata_of
 from worker.chain_answers import TopicOnChain
 from worker.fees import Fees, Offer
@@ -27,7 +27,7 @@ EVERY = [known for topics in CATALOGUE.values() for known in topics.values()]
 
 
 def topic(target: Target = Target.PRICE, token: str = "ETH", horizon: str = "10m") -> Topic:
-    return Topic(1, Cell(token, target, Duration.parse(horizon)), "birnn", "mse", 120, "http://x/")
+    return Topic(1, Task(token, target, Duration.parse(horizon)), "birnn", "mse", 120, "http://x/")
 
 
 def on_chain(metadata: str, *, loss: str = "mse", epoch: int = 120, multiple: bool = False) -> TopicOnChain:
@@ -58,15 +58,15 @@ def test_what_cannot_be_right_is_withheld(target: Target, value: float, last: fl
         check_plausible(topic(target), value, last=last, network=network)
 
 
-@pytest.mark.parametrize("known", EVERY, ids=lambda known: f"{known.id}-{known.cell}")
+@pytest.mark.parametrize("known", EVERY, ids=lambda known: f"{known.id}-{known.task}")
 def test_every_topic_of_the_catalogue_agrees_with_its_own_description_and_with_no_other(known: KnownTopic) -> None:
-    described = Topic(known.id, known.cell, "birnn", known.loss, known.epoch_blocks, "")
-    found = on_chain(metadata_of(known.cell), loss=known.loss, epoch=known.epoch_blocks)
+    described = Topic(known.id, known.task, "birnn", known.loss, known.epoch_blocks, "")
+    found = on_chain(metadata_of(known.task), loss=known.loss, epoch=known.epoch_blocks)
     assert [warning for warning in compare(described, found) if "truth" not in warning] == []
     for other in EVERY:
-        if other.cell != known.cell:
+        if other.task != known.task:
             with pytest.raises(TopicDiffersError):
-                compare(described, on_chain(metadata_of(other.cell)))
+                compare(described, on_chain(metadata_of(other.task)))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_topic_that_wants_labelled_values_is_not_answered() -> None:
 
 @pytest.mark.parametrize(("on_the_chain", "in_config"), [("ZTAE", "ztae"), ("zptae", "zptae"), ("MSE", "mse")])
 def test_how_a_loss_is_written_is_no_difference(on_the_chain: str, in_config: str) -> None:
-    described = Topic(56, Cell("BERA", Target.LOG_RETURN, Duration.parse("1h")), "birnn", in_config, 655, "http://x/")
+    described = Topic(56, Task("BERA", Target.LOG_RETURN, Duration.parse("1h")), "birnn", in_config, 655, "http://x/")
     found = TopicOnChain(56, "BERA 1h log-return", on_the_chain, 655, 12, 720, is_multiple=False, active=True)
     assert compare(described, found) == []
 

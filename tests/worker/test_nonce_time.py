@@ -17,7 +17,7 @@ from node.clock import ManualClock
 from node.config import Config
 from node.durations import Duration
 from node.errors import ChainUnreachableError
-from node.topics import ACCEPTED_HEADER, Cell, Target, Topic
+from node.topics import ACCEPTED_HEADER, Task, Target, Topic
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
 from worker.blocks import Blocks
 from worker.nonce_time import MAX_REMEMBERED, NonceTime, NonceTimes, Way
@@ -121,7 +121,7 @@ def test_a_chain_whose_headers_are_years_off_leaves_this_machine_s_clock() -> No
 def by_time(httpserver: HTTPServer, topic: int = 1, token: str = "ETH") -> Topic:
     """A topic whose endpoint is asked by the nonce's time."""
     url = httpserver.url_for("").rstrip("/") + f"/inference/{token}?topic={topic}&nonce_time={{NonceTime}}&block={{BlockHeight}}"
-    return Topic(topic, Cell(token, Target.PRICE, Duration.parse("10m")), "birnn", "mse", 120, url)
+    return Topic(topic, Task(token, Target.PRICE, Duration.parse("10m")), "birnn", "mse", 120, url)
 
 
 @pytest.fixture

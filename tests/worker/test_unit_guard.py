@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import minutes
 from simulator.exchange.synthetic import SyntheticMarket
 from worker.unit_guard import MAX_FACTOR, WINDOWS_BEYOND, Comparison, UnitGuard, compare, suspicion_of
@@ -21,15 +21,15 @@ NOW_MS = 1_790_000_000_000
 EPOCH_MINUTES = 5
 WINDOWS = 1000
 VOLATILITY, PRICE, RETURN = Target.VOLATILITY, Target.PRICE, Target.LOG_RETURN
-CELLS = [
+TASKS = [
     (VOLATILITY, "5m"), (VOLATILITY, "15m"), (VOLATILITY, "4h"), (PRICE, "5m"), (PRICE, "24h"), (RETURN, "15m"), (RETURN, "8h"),
     (RETURN, "7d"),
 ]  # fmt: skip
 Pair = tuple[float, list[float]]
 
 
-def cell(target: Target, horizon: str) -> Cell:
-    return Cell("ETH", target, Duration.parse(horizon))
+def task(target: Target, horizon: str) -> Task:
+    return Task("ETH", target, Duration.parse(horizon))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def closes() -> np.ndarray:
     return SyntheticMarket(3, 20).candles("ETHUSDT", Interval.MINUTE, NOW_MS).values[: 14 * 1440, 3]
 
 
-def answers(closes: np.ndarray, of: Cell, seed: int, crash_at: int | None = None) -> Iterator[Pair]:
+def answers(closes: np.ndarray, of: Task, seed: int, crash_at: int | None = None) -> Iterator[Pair]:
     """Window after window our answer, of an hour's memory, and what five others said an epoch ago, of the horizon's memory."""
     generator = np.random.default_rng(seed)
     returns, count = np.diff(np.log(closes), prepend=np.log(closes[0])), int(minutes(of.horizon))
@@ -52,7 +52,7 @@ def answers(closes: np.ndarray, of: Cell, seed: int, crash_at: int | None = None
             yield ours, before
 
 
-def _one(of: Cell, prices: np.ndarray, returns: np.ndarray, now: int, count: int, noise: np.ndarray) -> Pair:
+def _one(of: Task, prices: np.ndarray, returns: np.ndarray, now: int, count: int, noise: np.ndarray) -> Pair:
     move = math.log(prices[now] / prices[now - 15])
     match of.target:
         case Target.PRICE:
@@ -66,28 +66,28 @@ def _one(of: Cell, prices: np.ndarray, returns: np.ndarray, now: int, count: int
             return ours, (ended * np.exp(noise)).tolist()
 
 
-@pytest.mark.parametrize(("target", "horizon"), CELLS)
+@pytest.mark.parametrize(("target", "horizon"), TASKS)
 @pytest.mark.parametrize("crash_at", [None, 3000], ids=["usual", "crash"])
 def test_in_a_thousand_windows_of_a_market_as_it_is_nothing_is_said(
     closes: np.ndarray, target: Target, horizon: str, crash_at: int | None
 ) -> None:
-    guard = UnitGuard(cell(target, horizon))
-    looks = [guard.look(ours, others) for ours, others in answers(closes, cell(target, horizon), 5, crash_at)]
+    guard = UnitGuard(task(target, horizon))
+    looks = [guard.look(ours, others) for ours, others in answers(closes, task(target, horizon), 5, crash_at)]
     assert len(looks) == WINDOWS - 1
     assert [found for found in looks if found.is_said or found.withheld] == []
 
 
-@pytest.mark.parametrize(("target", "horizon"), CELLS)
+@pytest.mark.parametrize(("target", "horizon"), TASKS)
 @pytest.mark.parametrize("factor", [1e4, 1e-4], ids=["theirs", "ours"])
 def test_ten_thousand_times_off_is_withheld_within_three_windows_and_for_as_long_as_it_lasts(
     closes: np.ndarray, target: Target, horizon: str, factor: float
 ) -> None:
-    guard = UnitGuard(cell(target, horizon))
+    guard = UnitGuard(task(target, horizon))
     ours_off = factor < 1
     if target is RETURN:
         pairs = [(0.05, [0.01, -0.02, 0.03]) for _ in range(20)]
     else:
-        pairs = list(answers(closes, cell(target, horizon), 6))[:200]
+        pairs = list(answers(closes, task(target, horizon), 6))[:200]
     looks = [
         guard.look(ours / factor if ours_off else ours, [other if ours_off else other * factor for other in others])
         for ours, others in pairs
@@ -97,7 +97,7 @@ def test_ten_thousand_times_off_is_withheld_within_three_windows_and_for_as_long
 
 
 def test_it_ends_when_both_agree_again() -> None:
-    guard = UnitGuard(cell(PRICE, "5m"))
+    guard = UnitGuard(task(PRICE, "5m"))
     assert [guard.look(1e7, [2500, 2501, 2502]).withheld for _ in range(3)] == [False, False, True]
     found = guard.look(2500, [2500, 2501, 2502])
     assert (found.withheld, found.is_said, found.windows) == (False, False, 0)
@@ -118,7 +118,7 @@ def test_it_ends_when_both_agree_again() -> None:
     ],
 )  # fmt: skip
 def test_every_suspicion_has_its_name(target: Target, horizon: str, ours: float, others: float, word: str) -> None:
-    assert word in compare(cell(target, horizon), ours, [others * 0.99, others, others * 1.01]).suspicion
+    assert word in compare(task(target, horizon), ours, [others * 0.99, others, others * 1.01]).suspicion
 
 
 @pytest.mark.parametrize(
@@ -129,19 +129,19 @@ def test_every_suspicion_has_its_name(target: Target, horizon: str, ours: float,
     ],
 )  # fmt: skip
 def test_what_honest_workers_differ_by_is_not_beyond(target: Target, ours: float, others: list[float]) -> None:
-    found = compare(cell(target, "24h"), ours, others)
+    found = compare(task(target, "24h"), ours, others)
     assert (found.beyond, found.suspicion, found.unknown) == (False, "", "")
 
 
 @pytest.mark.parametrize("others", [[], [1.0], [1.0, 1.0], [math.nan, math.inf, 1.0, 1.0]])
 def test_of_fewer_than_three_others_nothing_is_concluded(others: list[float]) -> None:
-    guard = UnitGuard(cell(PRICE, "5m"))
+    guard = UnitGuard(task(PRICE, "5m"))
     looks = [guard.look(1e9, others) for _ in range(10)]
     assert all(found.unknown and not found.withheld and not found.is_said for found in looks)
 
 
 def test_what_cannot_be_relied_on_neither_counts_nor_clears() -> None:
-    guard = UnitGuard(cell(PRICE, "5m"))
+    guard = UnitGuard(task(PRICE, "5m"))
     others = [2500.0] * 3
     for _ in range(2):
         guard.look(1e7, others)
@@ -151,7 +151,7 @@ def test_what_cannot_be_relied_on_neither_counts_nor_clears() -> None:
 
 def test_a_volatility_of_one_minute_is_said_though_it_is_within_the_factor(closes: np.ndarray) -> None:
     """√15 is 3.87: what this node once answered."""
-    of, guard = cell(VOLATILITY, "15m"), UnitGuard(cell(VOLATILITY, "15m"))
+    of, guard = task(VOLATILITY, "15m"), UnitGuard(task(VOLATILITY, "15m"))
     looks = [guard.look(ours / math.sqrt(15), others) for ours, others in answers(closes, of, 7)][:60]
     said = [found for found in looks if found.is_said]
     assert said
@@ -161,9 +161,9 @@ def test_a_volatility_of_one_minute_is_said_though_it_is_within_the_factor(close
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(st.sampled_from(CELLS), NUMBERS, st.lists(st.floats(), max_size=6))
+@given(st.sampled_from(TASKS), NUMBERS, st.lists(st.floats(), max_size=6))
 def test_any_numbers_can_be_compared(of: tuple[Target, str], ours: float, others: list[float]) -> None:
-    guard = UnitGuard(cell(*of))
+    guard = UnitGuard(task(*of))
     for _ in range(WINDOWS_BEYOND + 1):
         found = guard.look(ours, others)
         assert isinstance(str(found), str)
@@ -175,18 +175,18 @@ def test_any_numbers_can_be_compared(of: tuple[Target, str], ours: float, others
 def test_within_the_factor_nothing_is_beyond_whatever_the_scale(target: Target, scale: float, logarithm: float) -> None:
     factor = MAX_FACTOR[target]
     ratio = math.exp(random.Random(logarithm).uniform(-math.log(factor), math.log(factor)) * 0.999)
-    assert not compare(cell(target, "15m"), scale * ratio, [scale] * 4).beyond
-    assert compare(cell(target, "15m"), scale * factor * 1.01, [scale] * 4).beyond
-    assert compare(cell(target, "15m"), scale / factor / 1.01, [scale] * 4).beyond
+    assert not compare(task(target, "15m"), scale * ratio, [scale] * 4).beyond
+    assert compare(task(target, "15m"), scale * factor * 1.01, [scale] * 4).beyond
+    assert compare(task(target, "15m"), scale / factor / 1.01, [scale] * 4).beyond
 
 
 @given(st.floats(1e-12, 1e12))
 def test_a_suspected_factor_is_never_one_by_which_good_forecasts_differ(ratio: float) -> None:
-    for target, horizon in CELLS:
+    for target, horizon in TASKS:
         if 0.4 <= ratio <= 2.5:
-            assert suspicion_of(cell(target, horizon), ratio) == ""
+            assert suspicion_of(task(target, horizon), ratio) == ""
 
 
 def test_what_is_shown_names_answer_median_and_ratio() -> None:
-    found: Comparison = compare(cell(PRICE, "5m"), 2500.0, [2500.0, 2510.0, 2490.0])
+    found: Comparison = compare(task(PRICE, "5m"), 2500.0, [2500.0, 2510.0, 2490.0])
     assert str(found) == "2500, the median of 3 other workers 2500, ratio 1"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
 from node.durations import Duration
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from simulator.chain.topics import OLDER_QUERY, Measure
 from tests.worker.conftest import RunningChain, RunningWorker
 from worker.blocks import Blocks
@@ -25,7 +25,7 @@ from worker.windows import MAX_NAMED_GAPS, Unit, Window, Windows, convert, unit_
 RunChain = Callable[..., RunningChain]
 RunWorker = Callable[..., RunningWorker]
 HEIGHT, TIME = 1_000_000, 1_790_000_000.0
-TOPIC = Topic(1, Cell("ETH", Target.PRICE, Duration.parse("10m")), "birnn", "mse", 120, "http://x/")
+TOPIC = Topic(1, Task("ETH", Target.PRICE, Duration.parse("10m")), "birnn", "mse", 120, "http://x/")
 
 
 def found(epoch: int = 120, window: int = 12) -> TopicOnChain:

@@ -1,4 +1,4 @@
-"""A backtest knows nothing of the future, leaves no cell unmentioned, and says what it found in exactly these words."""
+"""A backtest knows nothing of the future, leaves no task unmentioned, and says what it found in exactly these words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRICE = replace(VOLATILITY, target=Target.PRICE)
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Minutes of BTC with a hole after the date, and too few of SOL."""
+    """Minutes of BTC with a gap after the date, and too few of SOL."""
     folder = tmp_path_factory.mktemp("record")
     candles = make_candles(COUNT)
     write_candles(folder, "BTCUSDT", "1m", candles.iloc[:3_400], "a")
@@ -46,7 +46,7 @@ def result(plan: Plan) -> Result:
     return attempt(plan, VOLATILITY)
 
 
-def test_a_cell_is_said_in_exactly_the_agreed_fields(result: Result) -> None:
+def test_a_task_is_said_in_exactly_the_agreed_fields(result: Result) -> None:
     assert result.problem == ""
     row = json.loads(json.dumps(result.to_row(), allow_nan=False))
     assert list(row) == list(FIELDS)
@@ -98,13 +98,13 @@ def test_the_test_ends_with_what_had_closed_by_its_date(plan: Plan, record: Path
     assert shorter.to_row()["n"] == int((whole.times <= end - 6 * MINUTE_MS).sum()) == 195
 
 
-def test_no_forecast_is_made_across_a_hole(plan: Plan, record: Path) -> None:
+def test_no_forecast_is_made_across_a_gap(plan: Plan, record: Path) -> None:
     candles = CandleFiles([record]).candles("BTC", Interval.MINUTE)
     candidate, walk = next(iter(walk_on(plan, PRICE, candles, DATE_MS)))
-    hole = START_MS + 3_400 * MINUTE_MS, START_MS + 3_500 * MINUTE_MS
-    inside = (walk.times >= hole[0] - 5 * MINUTE_MS) & (walk.times < hole[1] + (candidate.signature.bars_needed - 1) * MINUTE_MS)
+    gap = START_MS + 3_400 * MINUTE_MS, START_MS + 3_500 * MINUTE_MS
+    inside = (walk.times >= gap[0] - 5 * MINUTE_MS) & (walk.times < gap[1] + (candidate.signature.bars_needed - 1) * MINUTE_MS)
     assert not inside.any()
-    assert (walk.times > hole[1]).any()
+    assert (walk.times > gap[1]).any()
 
 
 def test_refitting_trains_anew_from_what_had_closed_by_then(plan: Plan, record: Path) -> None:
@@ -125,7 +125,7 @@ def test_without_a_date_the_newest_fifth_is_the_test(plan: Plan, record: Path) -
     assert 0 < row["n"] < 0.2 * len(candles)
 
 
-def test_cells_without_data_are_reported_and_the_others_run(plan: Plan) -> None:
+def test_tasks_without_data_are_reported_and_the_others_run(plan: Plan) -> None:
     trials = [
         PRICE,
         replace(PRICE, token="DOGE"),

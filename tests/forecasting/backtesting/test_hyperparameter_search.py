@@ -29,7 +29,7 @@ from node.topics import Target
 from tests.support.forecasting_candles import START_MS, make_candles
 from tests.support.recorded import write_candles
 
-CELL = Trial("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "mlp", "mse")
+TASK = Trial("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "mlp", "mse")
 UNTIL_MS = START_MS + 3_000 * MINUTE_MS
 
 
@@ -42,7 +42,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plan(record: Path) -> SweepPlan:
-    return SweepPlan(folders=(record,), cell=CELL, until_ms=UNTIL_MS, trials=3, max_epochs=1)
+    return SweepPlan(folders=(record,), task=TASK, until_ms=UNTIL_MS, trials=3, max_epochs=1)
 
 
 def test_the_usual_settings_are_the_first_trial_and_the_same_seed_searches_the_same_way(plan: SweepPlan) -> None:
@@ -67,11 +67,11 @@ def test_what_comes_after_the_date_changes_nothing(tmp_path: Path, plan: SweepPl
 def test_a_trial_is_judged_on_the_newest_fifth_before_the_date(plan: SweepPlan) -> None:
     scores = attempt(plan, 0, usual_values("mlp")).scores
     assert scores is not None
-    assert scores.n == 600 - CELL.horizon.ms // MINUTE_MS
+    assert scores.n == 600 - TASK.horizon.ms // MINUTE_MS
 
 
 def test_a_trial_that_cannot_be_judged_says_why_and_is_never_the_best(plan: SweepPlan) -> None:
-    failed = attempt(replace(plan, cell=replace(CELL, token="DOGE")), 0, usual_values("mlp"))
+    failed = attempt(replace(plan, task=replace(TASK, token="DOGE")), 0, usual_values("mlp"))
     assert failed.judged is None
     assert "DOGE" in failed.problem
     good = attempt(plan, 1, usual_values("mlp"))

@@ -16,7 +16,7 @@ from forecasting.evaluation.scores import walk_forward
 from forecasting.prediction.forecast import forecast, open_session
 from forecasting.training.train import train
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Task, Target
 
 pytestmark = [
     pytest.mark.real_data,
@@ -36,15 +36,15 @@ def month() -> pd.DataFrame:
 
 
 def test_a_return_that_cannot_be_forecast_stays_with_the_baseline(month: pd.DataFrame) -> None:
-    candidate = train(Cell("BTC", Target.PRICE, Duration.parse("10m")), "birnn", "mse", month, max_epochs=6)
+    candidate = train(Task("BTC", Target.PRICE, Duration.parse("10m")), "birnn", "mse", month, max_epochs=6)
     assert candidate.scores.ratio <= 1.003
     price = forecast(open_session(candidate.graph), candidate.signature, month).value
     assert price == pytest.approx(month["close"].iloc[-1], rel=0.01)
 
 
 def test_a_volatility_is_forecast_better_than_by_its_last_value(month: pd.DataFrame) -> None:
-    cell = Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))
-    candidate = train(cell, "birnn", "mse", month, max_epochs=6)
+    task = Task("BTC", Target.VOLATILITY, Duration.parse("15m"))
+    candidate = train(task, "birnn", "mse", month, max_epochs=6)
     assert candidate.scores.ratio < 0.92
     assert candidate.scores.dm > 3
     start, end = candidate.test_start_ms, candidate.test_end_ms

@@ -48,7 +48,7 @@ def test_nothing_is_loaded_from_anywhere(page: str) -> None:
     assert "default-src 'none'" in own
 
 
-def test_every_cell_stands_in_the_table_and_every_field_in_its_head(page: str) -> None:
+def test_every_task_stands_in_the_table_and_every_field_in_its_head(page: str) -> None:
     head = re.findall(r"<th>(\w+)</th>", page)
     assert [name for name in head if name in FIELDS] == list(FIELDS)
     assert {"coverage_50", "coverage_80"} == set(head) - set(FIELDS)
@@ -56,12 +56,12 @@ def test_every_cell_stands_in_the_table_and_every_field_in_its_head(page: str) -
     assert "2 of 3" in page
 
 
-def test_every_tested_cell_has_its_charts(page: str) -> None:
+def test_every_tested_task_has_its_charts(page: str) -> None:
     found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', page, re.S)
     assert found
     charts = json.loads(found[1])
-    assert len(charts["cells"]) == 2
-    for figures in charts["cells"]:
+    assert len(charts["tasks"]) == 2
+    for figures in charts["tasks"]:
         titles = [figure["layout"]["title"]["text"] for figure in figures]
         assert [title.split()[0] for title in titles] == ["Loss", "Forecast", "Calibration:", "Worst"]
     assert len(charts["overview"]) == 2

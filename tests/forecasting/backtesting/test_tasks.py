@@ -1,4 +1,4 @@
-"""Which cells are tried when little, much or nonsense is asked for."""
+"""Which tasks are tried when little, much or nonsense is asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shapes(**choice: object) -> set[str]:
     return {f"{shape.target} {shape.horizon}/{shape.interval}" for shape in shapes_of(Choice(**choice))}  # type: ignore[arg-type]
 
 
-def test_without_a_word_the_usual_cells_are_tried() -> None:
+def test_without_a_word_the_usual_tasks_are_tried() -> None:
     assert shapes() == {
         *(f"price {horizon}/{interval}" for horizon in ("5m", "10m", "20m") for interval in ("1m", "5m")),
         "price 8h/1h",

@@ -19,12 +19,12 @@ from forecasting.prediction.forecast import forecast, model_input, open_session
 from forecasting.training.train import Candidate, train
 from node.durations import MINUTE_MS, Duration, Interval
 from node.errors import ForecastError, NotEnoughDataError, TrainingError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.forecasting_candles import START_MS, make_candles
 from tests.support.recorded import write_candles
 
 ROWS = 3_000
-CELL = Cell("ETH", Target.PRICE, Duration.parse("1m"))
+TASK = Task("ETH", Target.PRICE, Duration.parse("1m"))
 LEADER = make_candles(ROWS, seed=5)
 
 
@@ -42,14 +42,14 @@ BOTH = beside(OWN, LEADER)
 
 @pytest.fixture(scope="module")
 def model() -> Candidate:
-    return train(CELL, "linear", "mse", BOTH, leader="BTC")
+    return train(TASK, "linear", "mse", BOTH, leader="BTC")
 
 
 def test_a_token_that_follows_another_is_forecast_by_it_and_not_by_itself(model: Candidate) -> None:
     assert model.signature.leader == "BTC"
     assert set(LEADER_FEATURES) < set(model.signature.features)
     assert model.scores.ratio < 0.95
-    assert train(CELL, "linear", "mse", OWN).scores.ratio > 0.99
+    assert train(TASK, "linear", "mse", OWN).scores.ratio > 0.99
 
 
 def test_served_and_judged_alike(model: Candidate) -> None:
@@ -70,7 +70,7 @@ def test_without_the_other_tokens_candles_there_is_no_answer(model: Candidate) -
 
 def test_where_takers_are_unknown_there_is_no_answer_and_no_row() -> None:
     known = OWN.assign(taker_base=OWN["volume"] / 3)
-    signature = Signature("ETH", Target.PRICE, CELL.horizon, Interval.MINUTE, 4, ("taker_imbalance_5",))
+    signature = Signature("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, 4, ("taker_imbalance_5",))
     model_input(signature, known)
     known.loc[ROWS - 20, "taker_base"] = np.nan
     with pytest.raises(NotEnoughDataError, match="hole"):
@@ -83,7 +83,7 @@ def test_where_takers_are_unknown_there_is_no_answer_and_no_row() -> None:
 def test_a_later_candle_of_either_token_changes_not_a_bit_of_the_model() -> None:
     until = 2_400
     weights = [
-        train(CELL, "linear", "mse", beside(own.iloc[:until], leader), leader="BTC").weights
+        train(TASK, "linear", "mse", beside(own.iloc[:until], leader), leader="BTC").weights
         for own, leader in ((OWN, LEADER), (OWN, pd.concat([LEADER[:until], make_candles(ROWS, seed=9)[until:]])))
     ]
     assert weights[0] == weights[1]
@@ -111,14 +111,14 @@ def test_features_are_chosen_by_name() -> None:
 
 
 def test_a_chosen_feature_that_needs_no_leader_reads_none() -> None:
-    assert train(CELL, "linear", "mse", BOTH, features=("day_sine", "scaled_return_1"), leader="BTC").signature.leader is None
+    assert train(TASK, "linear", "mse", BOTH, features=("day_sine", "scaled_return_1"), leader="BTC").signature.leader is None
 
 
 def test_a_backtest_reads_the_leader_beside_the_others_and_not_beside_itself(tmp_path: Path) -> None:
     write_candles(tmp_path, "ETHUSDT", "1m", OWN)
     write_candles(tmp_path, "BTCUSDT", "1m", LEADER)
     plan = Plan(folders=(tmp_path,), train_until_ms=START_MS + 2_400 * MINUTE_MS, max_epochs=1, leader="BTC")
-    follower = Trial("ETH", Target.PRICE, CELL.horizon, Interval.MINUTE, "linear", "mse")
+    follower = Trial("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, "linear", "mse")
     found = attempt(plan, follower)
     assert found.problem == ""
     assert found.scores is not None

@@ -20,7 +20,7 @@ from forecasting.dataset.feature_catalogue import (
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import targets_of
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.forecasting_candles import make_candles, signature_for
 
 ROWS = 1_600
@@ -38,9 +38,9 @@ def traded(seed: int) -> pd.DataFrame:
 OWN, LEADER_CANDLES = traded(0), traded(7)
 CANDLES = beside(OWN, LEADER_CANDLES)
 TARGETS = [
-    signature_for(Cell("BTC", Target.PRICE, Duration.parse("10m"))),
-    signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))),
-    signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("4h"))),
+    signature_for(Task("BTC", Target.PRICE, Duration.parse("10m"))),
+    signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("15m"))),
+    signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("4h"))),
 ]
 
 OPTIONAL = ("taker_base", "trades", "leader_taker_base")
@@ -93,11 +93,11 @@ def test_another_tokens_candle_that_closes_later_is_not_there_yet(row: int) -> N
     assert len(beside(OWN, LEADER_CANDLES.iloc[: row + 1])) == row + 1
 
 
-def test_where_another_token_has_no_candle_there_is_a_hole() -> None:
-    hole = 700
-    matrix = feature_matrix(beside(OWN, LEADER_CANDLES.drop(index=hole)), NAMES, Interval.MINUTE)
-    fresh = feature_matrix(CANDLES.iloc[hole + 1 :], NAMES, Interval.MINUTE)
-    np.testing.assert_array_equal(matrix[hole:], fresh)
+def test_where_another_token_has_no_candle_there_is_a_gap() -> None:
+    gap = 700
+    matrix = feature_matrix(beside(OWN, LEADER_CANDLES.drop(index=gap)), NAMES, Interval.MINUTE)
+    fresh = feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
+    np.testing.assert_array_equal(matrix[gap:], fresh)
 
 
 @settings(max_examples=30, deadline=None)
@@ -130,7 +130,7 @@ def test_history_before_the_declared_warm_up_changes_nothing(name: str) -> None:
         assert np.isnan(part[:warm_up]).all()
 
 
-@pytest.mark.parametrize("signature", TARGETS, ids=lambda signature: str(signature.cell))
+@pytest.mark.parametrize("signature", TARGETS, ids=lambda signature: str(signature.task))
 def test_baseline_and_scale_need_no_more_than_the_signature_says(signature: Signature) -> None:
     whole = targets_of(bars_of(CANDLES), signature)
     part = targets_of(bars_of(CANDLES.iloc[-signature.warm_up - 1 :]), signature)
@@ -138,11 +138,11 @@ def test_baseline_and_scale_need_no_more_than_the_signature_says(signature: Sign
     assert part.scale[-1] == whole.scale[-1]
 
 
-def test_a_feature_starts_anew_after_a_hole() -> None:
-    hole = 700
-    matrix = feature_matrix(CANDLES.drop(index=hole), NAMES, Interval.MINUTE)
-    fresh = feature_matrix(CANDLES.iloc[hole + 1 :], NAMES, Interval.MINUTE)
-    np.testing.assert_array_equal(matrix[hole:], fresh)
+def test_a_feature_starts_anew_after_a_gap() -> None:
+    gap = 700
+    matrix = feature_matrix(CANDLES.drop(index=gap), NAMES, Interval.MINUTE)
+    fresh = feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
+    np.testing.assert_array_equal(matrix[gap:], fresh)
 
 
 def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> None:

@@ -10,7 +10,7 @@ import pytest
 from forecasting.dataset.bars import runs_of, trailing_sum
 from forecasting.dataset.targets import from_model_space, targets_of
 from node.durations import Duration, Interval
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.forecasting_candles import make_candles, signature_for
 
 CANDLES = make_candles(600)
@@ -27,13 +27,13 @@ def test_a_trailing_sum_is_the_sum_of_the_newest_values(span: int) -> None:
 
 
 def test_the_truth_of_a_return_is_the_log_return_over_the_horizon() -> None:
-    truth = targets_of(RUN.bars, signature_for(Cell("BTC", Target.LOG_RETURN, Duration.parse("10m")))).truth
+    truth = targets_of(RUN.bars, signature_for(Task("BTC", Target.LOG_RETURN, Duration.parse("10m")))).truth
     np.testing.assert_allclose(truth[:-10], LOGS[10:] - LOGS[:-10])
     assert np.isnan(truth[-10:]).all()
 
 
 def test_the_truth_of_a_volatility_is_the_log_of_the_standard_deviation_of_the_returns_that_follow() -> None:
-    targets = targets_of(RUN.bars, signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))))
+    targets = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("15m"))))
     returns = np.diff(LOGS)
     now = 300
     assert targets.truth[now] == pytest.approx(math.log(returns[now : now + 15].std(ddof=1)))
@@ -42,14 +42,14 @@ def test_the_truth_of_a_volatility_is_the_log_of_the_standard_deviation_of_the_r
 
 
 def test_the_scale_of_a_return_is_its_ordinary_size() -> None:
-    signature = signature_for(Cell("BTC", Target.PRICE, Duration.parse("10m")))
+    signature = signature_for(Task("BTC", Target.PRICE, Duration.parse("10m")))
     scale = targets_of(RUN.bars, signature).scale
     returns = np.diff(LOGS)
     assert scale[500] == pytest.approx(math.sqrt(10 * np.mean(returns[500 - signature.scale_span : 500] ** 2)))
 
 
 def test_a_volatility_over_a_single_minute_is_the_size_of_its_return() -> None:
-    truth = targets_of(RUN.bars, signature_for(Cell("BTC", Target.VOLATILITY, Duration.parse("1m")))).truth
+    truth = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("1m")))).truth
     np.testing.assert_allclose(np.exp(truth[1:-1]), np.maximum(np.abs(np.diff(LOGS))[1:], 1e-5))
 
 
@@ -60,8 +60,8 @@ def test_model_space_leads_back_to_the_networks_units() -> None:
     assert from_model_space(Target.VOLATILITY, 15, math.log(0.002), 50) == pytest.approx(0.002 * math.sqrt(15))
 
 
-def test_no_truth_reaches_across_a_hole() -> None:
-    signature = signature_for(Cell("BTC", Target.PRICE, Duration.parse("10m")))
+def test_no_truth_reaches_across_a_gap() -> None:
+    signature = signature_for(Task("BTC", Target.PRICE, Duration.parse("10m")))
     first, second = runs_of(CANDLES.drop(index=400), Interval.MINUTE)
     assert np.isnan(targets_of(first.bars, signature).truth[-10:]).all()
     assert np.isnan(targets_of(second.bars, signature).scale[: signature.scale_span]).all()

@@ -13,11 +13,11 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import build_dataset, candles_digest, rows_needed, split
 from node.durations import Duration
 from node.errors import ForecastError, NotEnoughDataError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.support.forecasting_candles import make_candles, signature_for
 
-CELL = Cell("BTC", Target.PRICE, Duration.parse("10m"))
-SIGNATURE = signature_for(CELL)
+TASK = Task("BTC", Target.PRICE, Duration.parse("10m"))
+SIGNATURE = signature_for(TASK)
 CANDLES = make_candles(2_000)
 
 
@@ -31,9 +31,9 @@ def test_a_window_ends_at_its_row() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(holes=st.sets(st.integers(0, len(CANDLES) - 1), max_size=6))
-def test_no_window_and_no_outcome_crosses_a_hole(holes: set[int]) -> None:
-    candles = CANDLES.drop(index=sorted(holes)).reset_index(drop=True)
+@given(gaps=st.sets(st.integers(0, len(CANDLES) - 1), max_size=6))
+def test_no_window_and_no_outcome_crosses_a_gap(gaps: set[int]) -> None:
+    candles = CANDLES.drop(index=sorted(gaps)).reset_index(drop=True)
     dataset = build_dataset(SIGNATURE, candles)
     for rows, behind, ahead in ((dataset.usable, SIGNATURE.bars_needed - 1, 0), (dataset.known, 0, SIGNATURE.steps)):
         span = dataset.times[rows + ahead] - dataset.times[rows - behind]
@@ -45,11 +45,11 @@ def test_no_window_and_no_outcome_crosses_a_hole(holes: set[int]) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     horizon=st.sampled_from(["1m", "5m", "10m", "20m", "55m"]),
-    holes=st.sets(st.integers(0, len(CANDLES) - 1), max_size=2),
+    gaps=st.sets(st.integers(0, len(CANDLES) - 1), max_size=2),
 )
-def test_at_least_a_horizon_lies_between_two_parts(horizon: str, holes: set[int]) -> None:
-    signature = signature_for(Cell("BTC", Target.PRICE, Duration.parse(horizon)))
-    dataset = build_dataset(signature, CANDLES.drop(index=sorted(holes)))
+def test_at_least_a_horizon_lies_between_two_parts(horizon: str, gaps: set[int]) -> None:
+    signature = signature_for(Task("BTC", Target.PRICE, Duration.parse(horizon)))
+    dataset = build_dataset(signature, CANDLES.drop(index=sorted(gaps)))
     if len(dataset.known) < rows_needed(signature):
         return
     parts = split(dataset)
@@ -62,7 +62,7 @@ def test_at_least_a_horizon_lies_between_two_parts(horizon: str, holes: set[int]
 
 @pytest.mark.parametrize("horizon", ["1m", "10m", "55m"])
 def test_as_many_candles_as_the_error_asks_for_are_enough(horizon: str) -> None:
-    signature = signature_for(Cell("BTC", Target.PRICE, Duration.parse(horizon)))
+    signature = signature_for(Task("BTC", Target.PRICE, Duration.parse(horizon)))
     with pytest.raises(NotEnoughDataError, match=r"at least (\d+) unbroken") as caught:
         split(build_dataset(signature, CANDLES[:300]))
     needed = int(caught.value.message.split("at least ")[1].split()[0])
@@ -85,11 +85,11 @@ def test_the_digest_tells_candles_apart() -> None:
 
 
 def test_a_signature_survives_the_way_through_a_manifest() -> None:
-    for cell in (CELL, Cell("SOL", Target.LOG_RETURN, Duration.parse("7d")), Cell("ETH", Target.VOLATILITY, Duration.parse("4h"))):
-        signature = signature_for(cell)
+    for task in (TASK, Task("SOL", Target.LOG_RETURN, Duration.parse("7d")), Task("ETH", Target.VOLATILITY, Duration.parse("4h"))):
+        signature = signature_for(task)
         assert Signature.from_dict(signature.to_dict()) == signature
-        assert signature.cell == cell
-        assert signature.steps == cell.steps
+        assert signature.task == task
+        assert signature.steps == task.steps
 
 
 @pytest.mark.parametrize("change", [{"features": ["moon_phase"]}, {"target": "luck"}, {"horizon": 5}, {"window": None, "more": 1}])

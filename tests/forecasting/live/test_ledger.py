@@ -16,12 +16,12 @@ from forecasting.live.live_scores import MOST_POINTS, live_scores
 from market.candle_store import CandleStore
 from node.database import open_database
 from node.durations import Duration, Interval
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from tests.support.forecasting_candles import START_MS, make_candles
 
-PRICE = Cell("BTC", Target.PRICE, Duration.parse("5m"))
-RETURN = Cell("BTC", Target.LOG_RETURN, Duration.parse("5m"))
-VOLATILITY = Cell("BTC", Target.VOLATILITY, Duration.parse("15m"))
+PRICE = Task("BTC", Target.PRICE, Duration.parse("5m"))
+RETURN = Task("BTC", Target.LOG_RETURN, Duration.parse("5m"))
+VOLATILITY = Task("BTC", Target.VOLATILITY, Duration.parse("15m"))
 MINUTE = Interval.MINUTE.ms
 
 
@@ -30,14 +30,14 @@ def engine(tmp_path: Path) -> Engine:
     return open_database(f"sqlite:///{tmp_path}/node.db")
 
 
-def topic_of(cell: Cell, number: int = 1) -> Topic:
-    return Topic(number, cell, "birnn", "mse", None, "")
+def topic_of(task: Task, number: int = 1) -> Topic:
+    return Topic(number, task, "birnn", "mse", None, "")
 
 
-def answer(bar: int, cell: Cell = PRICE, *, topic_id: int = 1, forecast: float = 0.001, version: str = "a") -> ServedAnswer:
+def answer(bar: int, task: Task = PRICE, *, topic_id: int = 1, forecast: float = 0.001, version: str = "a") -> ServedAnswer:
     edges = tuple(forecast + width for width in (-0.01, 0.01, -0.02, 0.02, -0.03, 0.03))
     made_from = START_MS + bar * MINUTE
-    return ServedAnswer(topic_id, cell, made_from, version, 100 * math.exp(forecast), 100.0, forecast, 0.0, 0.002, edges)
+    return ServedAnswer(topic_id, task, made_from, version, 100 * math.exp(forecast), 100.0, forecast, 0.0, 0.002, edges)
 
 
 def keep_candles(engine: Engine, candles: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def test_a_candle_is_answered_once_whoever_answers_it_again(engine: Engine) -> N
     assert kept["version"].tolist() == ["a", "a", "a"]
 
 
-def test_a_truth_is_unknown_until_its_candle_is_there_and_while_a_hole_lies_before_it(engine: Engine) -> None:
+def test_a_truth_is_unknown_until_its_candle_is_there_and_while_a_gap_lies_before_it(engine: Engine) -> None:
     candles = make_candles(30)
     ledger = Ledger(engine)
     ledger.record([answer(bar) for bar in range(28)])

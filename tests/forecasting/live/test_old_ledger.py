@@ -13,17 +13,17 @@ from forecasting.live.ledger import COLUMNS, EDGES, Ledger
 from forecasting.live.live_scores import live_scores, submitted_scores
 from node.database import open_database
 from node.durations import Duration
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from tests.support.paths import ROOT
 
 LEFT = ROOT / "tests/data" / "ledgers" / "1"
 TOLD = json.loads((LEFT / "told.json").read_text())
 """What that build said of its own ledger."""
 
-CELLS = {
-    3: Cell("BTC", Target.PRICE, Duration.parse("10m")),
-    82: Cell("SOL", Target.VOLATILITY, Duration.parse("15m")),
-    84: Cell("ETH", Target.LOG_RETURN, Duration.parse("8h")),
+TASKS = {
+    3: Task("BTC", Target.PRICE, Duration.parse("10m")),
+    82: Task("SOL", Target.VOLATILITY, Duration.parse("15m")),
+    84: Task("ETH", Target.LOG_RETURN, Duration.parse("8h")),
 }
 IN_UNITS = ("value", "truth", "baseline", *EDGES)
 LEVELS_OF_LOSS = ("loss", "baseline_loss")
@@ -35,7 +35,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(open_database(f"sqlite:///{tmp_path}/node.db"))
 
 
-@pytest.mark.parametrize("topic_id", CELLS)
+@pytest.mark.parametrize("topic_id", TASKS)
 def test_every_answer_is_told_in_the_networks_unit_to_the_last_digit(ledger: Ledger, topic_id: int) -> None:
     factor = math.sqrt(15) if topic_id == 82 else 1.0
     found = ledger.answers(topic_id, since_ms=0)
@@ -52,7 +52,7 @@ def test_every_answer_is_told_in_the_networks_unit_to_the_last_digit(ledger: Led
 
 @pytest.mark.parametrize("topic_id", [3, 82])
 def test_scores_are_what_they_were_and_a_volatilitys_losses_in_the_networks_unit(ledger: Ledger, topic_id: int) -> None:
-    topic = Topic(topic_id, CELLS[topic_id], "birnn", "mse", None, "")
+    topic = Topic(topic_id, TASKS[topic_id], "birnn", "mse", None, "")
     found, was = live_scores(ledger, topic, since_ms=0)[0].to_dict(), TOLD["scores"][str(topic_id)]
     # The square of √15 for squared errors; ratios have no unit.
     for name in LEVELS_OF_LOSS:
@@ -62,9 +62,9 @@ def test_scores_are_what_they_were_and_a_volatilitys_losses_in_the_networks_unit
 
 
 def test_new_answers_and_submissions_find_their_place_beside_the_old(ledger: Ledger) -> None:
-    topic = Topic(3, CELLS[3], "birnn", "mse", None, "")
+    topic = Topic(3, TASKS[3], "birnn", "mse", None, "")
     assert submitted_scores(ledger, topic, since_ms=0) == []
-    assert ledger.submissions.of_topic(3, CELLS[3], since_ms=0).empty
+    assert ledger.submissions.of_topic(3, TASKS[3], since_ms=0).empty
     last = ledger.answers(3, since_ms=0)["made_from"].max()
     assert ledger.prune(int(last)) > 0
     assert len(ledger.answers(3, since_ms=0)) == 1

@@ -19,14 +19,14 @@ from node.config import LOSSES as CONFIGURABLE_LOSSES
 from node.config import MODELS as CONFIGURABLE_MODELS
 from node.durations import Duration, Interval
 from node.errors import TrainingError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.forecasting.conftest import SHORT
 
-PRICE = Cell("BTC", Target.PRICE, Duration.parse("1m"))
+PRICE = Task("BTC", Target.PRICE, Duration.parse("1m"))
 
 
-def quick(cell: Cell, model: str, candles: pd.DataFrame, loss: str = "mse", epochs: int = 1) -> Candidate:
-    return train(cell, model, loss, candles, max_epochs=epochs, settings=SHORT)
+def quick(task: Task, model: str, candles: pd.DataFrame, loss: str = "mse", epochs: int = 1) -> Candidate:
+    return train(task, model, loss, candles, max_epochs=epochs, settings=SHORT)
 
 
 def test_the_registry_is_what_the_config_allows() -> None:
@@ -36,8 +36,8 @@ def test_the_registry_is_what_the_config_allows() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_model_trains_and_is_served_for_volatility(name: str, volatility_cell: Cell, candles: pd.DataFrame) -> None:
-    candidate = quick(volatility_cell, name, candles)
+def test_every_model_trains_and_is_served_for_volatility(name: str, volatility_task: Task, candles: pd.DataFrame) -> None:
+    candidate = quick(volatility_task, name, candles)
     baseline = MODELS[name].line is None
     assert (candidate.scores.ratio == 1.0) is baseline
     assert candidate.scores.ratio <= 1.0
@@ -55,8 +55,8 @@ def test_a_model_of_volatility_says_that_it_is_none_of_prices(name: str, price_c
         quick(PRICE, name, price_candles)
 
 
-def test_a_network_that_learned_nothing_is_the_line(volatility_cell: Cell, candles: pd.DataFrame) -> None:
-    scores = [quick(volatility_cell, name, candles, epochs=0).scores for name in ("linear", "mlp")]
+def test_a_network_that_learned_nothing_is_the_line(volatility_task: Task, candles: pd.DataFrame) -> None:
+    scores = [quick(volatility_task, name, candles, epochs=0).scores for name in ("linear", "mlp")]
     assert scores[1].ratio == pytest.approx(scores[0].ratio, abs=0.02)
     assert scores[1].ratio < 0.99
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forecasting.prediction.composition import Prices, compose
 from node.durations import MINUTE_MS, Duration
 from node.errors import ForecastError, NotEnoughDataError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from node.truth import TopicInterval
 from tests.support.forecasting_candles import START_MS, make_candles
 
@@ -22,8 +22,8 @@ NEWEST_MS = START_MS + 200 * MINUTE_MS
 """When the last of them closed."""
 
 
-def cell(target: Target, horizon: str = "15m") -> Cell:
-    return Cell("BTC", target, Duration.parse(horizon))
+def task(target: Target, horizon: str = "15m") -> Task:
+    return Task("BTC", target, Duration.parse(horizon))
 
 
 def close_at(moment_ms: int) -> float:
@@ -32,7 +32,7 @@ def close_at(moment_ms: int) -> float:
 
 @pytest.mark.parametrize("target", Target)
 def test_at_its_newest_price_an_answer_is_the_models_own_forecast(target: Target) -> None:
-    asked = TopicInterval(cell(target), NEWEST_MS)
+    asked = TopicInterval(task(target), NEWEST_MS)
     forecast = math.log(0.001) if target is Target.VOLATILITY else 0.001
     expected = {
         Target.PRICE: close_at(NEWEST_MS) * math.exp(0.001),
@@ -44,11 +44,11 @@ def test_at_its_newest_price_an_answer_is_the_models_own_forecast(target: Target
 
 @given(minutes=st.integers(0, 14), forecast=st.floats(-0.01, 0.01))
 def test_the_known_part_of_a_return_is_what_happened_and_the_rest_is_forecast(minutes: int, forecast: float) -> None:
-    asked = TopicInterval(cell(Target.LOG_RETURN), NEWEST_MS - minutes * MINUTE_MS)
+    asked = TopicInterval(task(Target.LOG_RETURN), NEWEST_MS - minutes * MINUTE_MS)
     known = math.log(close_at(NEWEST_MS) / close_at(asked.base_ms))
     found = compose(asked, forecast, Prices.of(CANDLES))
     assert found == pytest.approx(known + forecast * (15 - minutes) / 15, abs=1e-15)
-    price = compose(TopicInterval(cell(Target.PRICE), asked.base_ms), forecast, Prices.of(CANDLES))
+    price = compose(TopicInterval(task(Target.PRICE), asked.base_ms), forecast, Prices.of(CANDLES))
     assert math.log(price / close_at(asked.base_ms)) == pytest.approx(found, abs=1e-12)
 
 
@@ -56,7 +56,7 @@ def test_the_known_part_of_a_return_is_what_happened_and_the_rest_is_forecast(mi
 def test_the_expected_variance_is_that_of_the_known_returns_and_independent_ones_to_come(minutes: int, seed: int) -> None:
     """Against the mean of what many ways on would have given."""
     deviation = 0.001
-    asked = TopicInterval(cell(Target.VOLATILITY), NEWEST_MS - minutes * MINUTE_MS)
+    asked = TopicInterval(task(Target.VOLATILITY), NEWEST_MS - minutes * MINUTE_MS)
     found = compose(asked, math.log(deviation), Prices.of(CANDLES))
     known = np.diff(np.log(CANDLES["close"].to_numpy()))[-minutes:]
     ways = np.random.default_rng(seed).normal(0, deviation, (20_000, 15 - minutes))
@@ -66,7 +66,7 @@ def test_the_expected_variance_is_that_of_the_known_returns_and_independent_ones
 
 @pytest.mark.parametrize("target", Target)
 def test_the_whole_interval_known_but_its_last_minute_the_answer_is_nearly_the_truth(target: Target) -> None:
-    asked = TopicInterval(cell(target), NEWEST_MS - 15 * MINUTE_MS)
+    asked = TopicInterval(task(target), NEWEST_MS - 15 * MINUTE_MS)
     truth = asked.truth(close_at).value
     until_then = Prices.of(CANDLES.iloc[:-1])
     nothing_moves = -20.0 if target is Target.VOLATILITY else 0.0
@@ -77,11 +77,11 @@ def test_the_whole_interval_known_but_its_last_minute_the_answer_is_nearly_the_t
 
 
 def test_a_base_whose_candle_has_not_arrived_is_answered_from_the_price_before_it() -> None:
-    asked = TopicInterval(cell(Target.LOG_RETURN), NEWEST_MS + MINUTE_MS)
+    asked = TopicInterval(task(Target.LOG_RETURN), NEWEST_MS + MINUTE_MS)
     assert compose(asked, 0.001, Prices.of(CANDLES)) == 0.001
-    price = compose(TopicInterval(cell(Target.PRICE), asked.base_ms), 0.001, Prices.of(CANDLES))
+    price = compose(TopicInterval(task(Target.PRICE), asked.base_ms), 0.001, Prices.of(CANDLES))
     assert price == pytest.approx(close_at(NEWEST_MS) * math.exp(0.001 * 16 / 15), rel=1e-14)
-    quiet = compose(TopicInterval(cell(Target.VOLATILITY), asked.base_ms), math.log(0.001), Prices.of(CANDLES))
+    quiet = compose(TopicInterval(task(Target.VOLATILITY), asked.base_ms), math.log(0.001), Prices.of(CANDLES))
     assert quiet == math.exp(math.log(0.001)) * math.sqrt(15)
 
 
@@ -93,23 +93,23 @@ def test_a_gap_on_what_must_be_known_is_named_instead_of_a_number() -> None:
     base_ms = NEWEST_MS - 5 * MINUTE_MS
     for target, gap in ((Target.LOG_RETURN, 5), (Target.VOLATILITY, 5), (Target.VOLATILITY, 3)):
         with pytest.raises(NotEnoughDataError, match="is not known"):
-            compose(TopicInterval(cell(target), base_ms), 0.0, without(gap))
+            compose(TopicInterval(task(target), base_ms), 0.0, without(gap))
     # Only its two ends decide a return, and only the newest price a price.
-    assert compose(TopicInterval(cell(Target.LOG_RETURN), base_ms), 0.0, without(3)) != 0
-    assert compose(TopicInterval(cell(Target.PRICE), base_ms), 0.0, without(5)) == close_at(NEWEST_MS)
+    assert compose(TopicInterval(task(Target.LOG_RETURN), base_ms), 0.0, without(3)) != 0
+    assert compose(TopicInterval(task(Target.PRICE), base_ms), 0.0, without(5)) == close_at(NEWEST_MS)
 
 
 def test_an_interval_older_than_what_is_known_or_over_has_no_answer() -> None:
     with pytest.raises(NotEnoughDataError):
-        compose(TopicInterval(cell(Target.LOG_RETURN, "24h"), START_MS - MINUTE_MS), 0.0, Prices.of(CANDLES))
+        compose(TopicInterval(task(Target.LOG_RETURN, "24h"), START_MS - MINUTE_MS), 0.0, Prices.of(CANDLES))
     with pytest.raises(ForecastError, match="has ended"):
-        compose(TopicInterval(cell(Target.PRICE), NEWEST_MS - 15 * MINUTE_MS), 0.0, Prices.of(CANDLES))
+        compose(TopicInterval(task(Target.PRICE), NEWEST_MS - 15 * MINUTE_MS), 0.0, Prices.of(CANDLES))
 
 
 def test_what_is_no_number_is_no_answer() -> None:
     for target in Target:
         with pytest.raises(ForecastError):
-            compose(TopicInterval(cell(target), NEWEST_MS), math.inf, Prices.of(CANDLES))
+            compose(TopicInterval(task(target), NEWEST_MS), math.inf, Prices.of(CANDLES))
 
 
 def test_prices_have_their_gaps() -> None:

@@ -34,12 +34,12 @@ def test_one_bar_too_few_is_not_enough(volatility_model: Candidate, candles: pd.
         model_input(signature, candles.iloc[:0])
 
 
-def test_a_hole_among_the_bars_it_needs_is_no_forecast(volatility_model: Candidate, candles: pd.DataFrame) -> None:
+def test_a_gap_among_the_bars_it_needs_is_no_forecast(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     with pytest.raises(NotEnoughDataError, match="hole"):
         model_input(volatility_model.signature, candles.drop(index=len(candles) - 20))
 
 
-def test_an_older_hole_does_not_matter(volatility_model: Candidate, candles: pd.DataFrame) -> None:
+def test_an_older_gap_does_not_matter(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     given = model_input(volatility_model.signature, candles.drop(index=100))
     np.testing.assert_array_equal(given.window, model_input(volatility_model.signature, candles).window)
 

@@ -58,7 +58,7 @@ def test_most_candles_cost_little_and_a_restart_finds_the_same_errors(volatility
     np.testing.assert_array_equal(served(recent, volatility_model, candles), before)
 
 
-def test_a_hole_in_the_past_leaves_an_interval(volatility_model: Candidate, candles: pd.DataFrame) -> None:
+def test_a_gap_in_the_past_leaves_an_interval(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     broken = candles.drop(index=range(1_500, 1_530)).reset_index(drop=True)
     walked = walk(volatility_model, broken)
     bounds = served(recent_errors(volatility_model), volatility_model, broken.iloc[:2_600])

@@ -16,17 +16,17 @@ from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import Progress
 from node.durations import DAY_MS, Duration, Interval
 from node.errors import NotEnoughDataError, TrainingError
-from node.topics import Cell, Target
+from node.topics import Task, Target
 from tests.forecasting.conftest import SHORT
 from tests.support.forecasting_candles import START_MS, make_candles
 
-PRICE = Cell("BTC", Target.PRICE, Duration.parse("10m"))
+PRICE = Task("BTC", Target.PRICE, Duration.parse("10m"))
 NOISE = make_candles(1_700, seed=5)
 PRICES = ["open", "high", "low", "close"]
 
 
-def quick(candles: pd.DataFrame = NOISE, cell: Cell = PRICE, epochs: int = 2, **more: object) -> Candidate:
-    return train(cell, "birnn", "mse", candles, max_epochs=epochs, settings=SHORT, **more)
+def quick(candles: pd.DataFrame = NOISE, task: Task = PRICE, epochs: int = 2, **more: object) -> Candidate:
+    return train(task, "birnn", "mse", candles, max_epochs=epochs, settings=SHORT, **more)
 
 
 def network_of(candidate: Candidate) -> dict[str, torch.Tensor]:
@@ -46,14 +46,14 @@ def test_a_model_learns_what_there_is_to_learn(volatility_model: Candidate, pric
 
 
 def test_the_same_seed_data_and_settings_give_the_same_bytes(
-    volatility_model: Candidate, volatility_cell: Cell, candles: pd.DataFrame
+    volatility_model: Candidate, volatility_task: Task, candles: pd.DataFrame
 ) -> None:
     torch.manual_seed(99)
-    again = train(volatility_cell, "birnn", "mse", candles, seed=3, max_epochs=8, settings=SHORT)
+    again = train(volatility_task, "birnn", "mse", candles, seed=3, max_epochs=8, settings=SHORT)
     assert again.weights == volatility_model.weights
     assert again.graph == volatility_model.graph
     assert again.samples == volatility_model.samples
-    other = train(volatility_cell, "birnn", "mse", candles, seed=4, max_epochs=1, settings=SHORT)
+    other = train(volatility_task, "birnn", "mse", candles, seed=4, max_epochs=1, settings=SHORT)
     assert other.weights != volatility_model.weights
 
 
@@ -87,42 +87,42 @@ def test_nothing_but_the_scores_depends_on_the_test_part() -> None:
 
 
 def test_the_network_does_not_depend_on_the_part_that_calibrates_it() -> None:
-    cell = Cell("BTC", Target.PRICE, Duration.parse("1m"))
+    task = Task("BTC", Target.PRICE, Duration.parse("1m"))
     candles = make_candles(1_700, seed=1, predictable=0.4)
-    candidate = quick(candles, cell, epochs=3)
-    calibrated = candles["open_time"] > candidate.test_start_ms - 100 * cell.interval.ms
+    candidate = quick(candles, task, epochs=3)
+    calibrated = candles["open_time"] > candidate.test_start_ms - 100 * task.interval.ms
     changed = candles.copy()
     # What rises now falls next: the opposite of what the network has learned.
     changed.loc[calibrated, PRICES] *= np.exp(0.01 * np.random.default_rng(0).normal(size=calibrated.sum()))[:, None]
-    other = quick(changed, cell, epochs=3)
+    other = quick(changed, task, epochs=3)
     assert same(network_of(other), network_of(candidate))
     assert candidate.shrinkage > 0
     assert other.shrinkage == 0
 
 
-def test_one_crash_bar_does_not_decide_the_fit(candles: pd.DataFrame, volatility_cell: Cell) -> None:
+def test_one_crash_bar_does_not_decide_the_fit(candles: pd.DataFrame, volatility_task: Task) -> None:
     crash = candles.copy()
     crash.loc[900, "low"] = crash.loc[900, "low"] * 0.3
-    candidate = quick(crash, volatility_cell, epochs=8, seed=1)
+    candidate = quick(crash, volatility_task, epochs=8, seed=1)
     assert candidate.scores.skill > 0.05
     state = load(candidate.weights)
     assert all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point())
 
 
-def test_a_training_can_start_from_the_champion(volatility_model: Candidate, volatility_cell: Cell, candles: pd.DataFrame) -> None:
-    warm = quick(candles, volatility_cell, epochs=0, champion=volatility_model.weights)
+def test_a_training_can_start_from_the_champion(volatility_model: Candidate, volatility_task: Task, candles: pd.DataFrame) -> None:
+    warm = quick(candles, volatility_task, epochs=0, champion=volatility_model.weights)
     assert warm.warm_started
     assert same(network_of(warm), network_of(volatility_model))
-    assert not same(network_of(quick(candles, volatility_cell, epochs=0)), network_of(volatility_model))
+    assert not same(network_of(quick(candles, volatility_task, epochs=0)), network_of(volatility_model))
 
 
 def test_a_champion_that_has_seen_what_is_kept_apart_is_no_start(
-    volatility_model: Candidate, volatility_cell: Cell, candles: pd.DataFrame
+    volatility_model: Candidate, volatility_task: Task, candles: pd.DataFrame
 ) -> None:
     earlier = candles.iloc[:-400].reset_index(drop=True)
-    cold = quick(earlier, volatility_cell, epochs=1, champion=volatility_model.weights)
+    cold = quick(earlier, volatility_task, epochs=1, champion=volatility_model.weights)
     assert not cold.warm_started
-    assert cold.weights == quick(earlier, volatility_cell, epochs=1).weights
+    assert cold.weights == quick(earlier, volatility_task, epochs=1).weights
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense" * 40, b"\xff" * 8 + b"{}"])
@@ -132,7 +132,7 @@ def test_a_damaged_champion_is_no_start_and_no_obstacle(damage: bytes) -> None:
     assert candidate.weights == quick(epochs=1).weights
 
 
-def test_a_champion_of_another_cell_is_no_start(volatility_model: Candidate) -> None:
+def test_a_champion_of_another_task_is_no_start(volatility_model: Candidate) -> None:
     assert not quick(epochs=1, champion=volatility_model.weights).warm_started
 
 
@@ -181,14 +181,14 @@ def test_samples_are_plain_json_that_the_graph_reproduces(volatility_model: Cand
 
 
 def test_longer_horizons_learn_from_longer_bars() -> None:
-    cell = Cell("ETH", Target.LOG_RETURN, Duration.parse("24h"))
+    task = Task("ETH", Target.LOG_RETURN, Duration.parse("24h"))
     candles = make_candles(180 * 24, Interval.HOUR, seed=2, start_ms=START_MS - 180 * DAY_MS)
-    candidate = quick(candles, cell, epochs=1)
+    candidate = quick(candles, task, epochs=1)
     assert candidate.signature.interval is Interval.HOUR
     assert candidate.signature.steps == 24
     assert candidate.scores.n_effective > 15
 
 
-def test_candles_with_holes_are_learned_from_around_them() -> None:
+def test_candles_with_gaps_are_learned_from_around_them() -> None:
     candles = make_candles(2_400, seed=5).drop(index=[700, 701, 1_500]).reset_index(drop=True)
     assert quick(candles, epochs=1).scores.n > 60

@@ -202,13 +202,13 @@ class TestStaleness:
         node.watcher.look()
         assert node.get("/inference/BTC")[0] == 503
 
-    def test_a_hole_before_the_newest_candle_is_no_basis_for_an_answer(self, node: Node) -> None:
+    def test_a_gap_before_the_newest_candle_is_no_basis_for_an_answer(self, node: Node) -> None:
         node.fill(BTC_10M)
         node.clock.advance(120)
         minute = candles_until(node.clock.now_ms(), Interval.MINUTE, 1)
         node.candles.upsert("BTCUSDT", Interval.MINUTE, minute)
         node.watcher.look()
-        assert "a hole lies in them" in refused(node, "/inference/BTC")["message"]
+        assert "a gap lies in them" in refused(node, "/inference/BTC")["message"]
 
 
 class TestBadModels:

@@ -8,7 +8,7 @@ import pytest
 
 from inference.answers.snapshot import Answer
 from node.durations import Interval
-from node.topics import Cell
+from node.topics import Task
 from tests.inference.conftest import ETH_8H, START_MS, Node, candles_until, signature_of
 from tests.support.tiny_models import tiny_draft, tiny_graph
 
@@ -16,16 +16,16 @@ BTC = replace(ETH_8H, token="BTC")
 BAR_SECONDS = ETH_8H.interval.ms // 1000
 
 
-def promote(node: Node, cell: Cell) -> None:
-    signature = signature_of(cell) | {"features": ["day_sine", "leader_return_1"], "leader": "BTC", "scale_span": 5}
-    draft = tiny_draft(cell, 0.0, signature=signature)
-    version = node.models.publish(cell, graph=tiny_graph(0.0), weights=b"w", draft=draft).version
-    node.models.promote(cell, version, "better")
+def promote(node: Node, task: Task) -> None:
+    signature = signature_of(task) | {"features": ["day_sine", "leader_return_1"], "leader": "BTC", "scale_span": 5}
+    draft = tiny_draft(task, 0.0, signature=signature)
+    version = node.models.publish(task, graph=tiny_graph(0.0), weights=b"w", draft=draft).version
+    node.models.promote(task, version, "better")
 
 
-def store(node: Node, cell: Cell) -> None:
-    for interval in (cell.interval, Interval.MINUTE):
-        node.candles.upsert(cell.symbol, interval, candles_until(node.clock.now_ms(), interval, count=300))
+def store(node: Node, task: Task) -> None:
+    for interval in (task.interval, Interval.MINUTE):
+        node.candles.upsert(task.symbol, interval, candles_until(node.clock.now_ms(), interval, count=300))
 
 
 def made_from(node: Node) -> int:
@@ -75,11 +75,11 @@ def test_it_is_silent_while_there_are_no_candles_of_the_other_token(node: Node) 
     assert "BTCUSDT" in body
 
 
-def test_a_hole_in_the_other_tokens_candles_is_no_answer(node: Node) -> None:
+def test_a_gap_in_the_other_tokens_candles_is_no_answer(node: Node) -> None:
     node.write_config([84])
     store(node, ETH_8H)
-    holed = candles_until(node.clock.now_ms(), BTC.interval, count=300).drop(index=290)
-    node.candles.upsert(BTC.symbol, BTC.interval, holed)
+    gapped = candles_until(node.clock.now_ms(), BTC.interval, count=300).drop(index=290)
+    node.candles.upsert(BTC.symbol, BTC.interval, gapped)
     promote(node, ETH_8H)
     node.watcher.look()
     status, body = node.get("/inference/ETH")

@@ -1,6 +1,6 @@
 """The promise of the ledger: what it says of a period is what a backtest says of the same period and versions, to the last digit.
 
-A node is replayed bar by bar with the real watcher, through a change of champion, a restart and a hole; then the same models are
+A node is replayed bar by bar with the real watcher, through a change of champion, a restart and a gap; then the same models are
 walked over the same candles all at once.
 """
 
@@ -23,7 +23,7 @@ from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import FitSettings
 from model_store.manifest import Draft, Gate, Sample
 from node.durations import DAY_MS, Duration, Interval
-from node.topics import Cell, Target, Topic
+from node.topics import Task, Target, Topic
 from tests.inference.conftest import ETH_8H, SOL_15M, Node, candles_until
 from tests.support.forecasting_candles import make_candles
 
@@ -32,7 +32,7 @@ PLAYED = 110
 CHANGE, KILL = 55, 75
 """Bars learned from, bars replayed after them; those of them at which the champion changes and inference is killed."""
 
-TOPICS = {900: Cell("BTC", Target.PRICE, Duration.parse("1m")), 82: SOL_15M}
+TOPICS = {900: Task("BTC", Target.PRICE, Duration.parse("1m")), 82: SOL_15M}
 """A return that can be forecast in these made-up candles, and a volatility."""
 
 
@@ -62,25 +62,25 @@ def publish(node: Node, candidate: Candidate) -> str:
         gate=Gate(promoted=True, reason="promoted: it is a test"),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
     )
-    cell = candidate.signature.cell
-    version = node.models.publish(cell, graph=candidate.graph, weights=candidate.weights, draft=draft).version
-    node.models.promote(cell, version, "it is a test")
+    task = candidate.signature.task
+    version = node.models.publish(task, graph=candidate.graph, weights=candidate.weights, draft=draft).version
+    node.models.promote(task, version, "it is a test")
     return version
 
 
 def replay(node: Node, candles: pd.DataFrame, candidates: list[Candidate], missing: Container[int] = ()) -> list[str]:
     """Bar by bar, all but the missing ones, through a change of champion and a kill; the versions in their order."""
-    cell = candidates[0].signature.cell
-    node.candles.upsert(cell.symbol, cell.interval, candles.iloc[:LEARNED])
+    task = candidates[0].signature.task
+    node.candles.upsert(task.symbol, task.interval, candles.iloc[:LEARNED])
     versions = [publish(node, candidates[0])]
     for bar in range(LEARNED, LEARNED + PLAYED):
-        node.clock.advance((int(candles["open_time"][bar]) + cell.interval.ms + 2_000 - node.clock.now_ms()) / 1_000)
+        node.clock.advance((int(candles["open_time"][bar]) + task.interval.ms + 2_000 - node.clock.now_ms()) / 1_000)
         if bar == LEARNED + CHANGE:
             versions.append(publish(node, candidates[1]))
         if bar not in missing:
-            node.candles.upsert(cell.symbol, cell.interval, candles.iloc[[bar]])
-            if cell.interval is not Interval.MINUTE:
-                node.candles.upsert(cell.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count=3))
+            node.candles.upsert(task.symbol, task.interval, candles.iloc[[bar]])
+            if task.interval is not Interval.MINUTE:
+                node.candles.upsert(task.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count=3))
         node.watcher.look()
         if bar == LEARNED + KILL:
             # What it had noted and not written is gone with it.
@@ -92,9 +92,9 @@ def replay(node: Node, candles: pd.DataFrame, candidates: list[Candidate], missi
 
 def walked(node: Node, topic: Topic, version: str, start_ms: int, end_ms: int) -> Walk:
     """A backtest of a stored version over the candles that the node has."""
-    stored = node.models.load(topic.cell, version)
+    stored = node.models.load(topic.task, version)
     assert stored.manifest.intervals is not None
-    candles = node.candles.window(topic.cell.symbol, topic.cell.interval, 0, end_ms + DAY_MS)
+    candles = node.candles.window(topic.task.symbol, topic.task.interval, 0, end_ms + DAY_MS)
     signature, intervals = Signature.from_dict(stored.manifest.signature), Intervals.from_dict(stored.manifest.intervals)
     return walk_forward(open_session(stored.graph), signature, candles, start_ms, end_ms, intervals)
 
@@ -109,8 +109,8 @@ def node(tmp_path: Path, candles: pd.DataFrame) -> Iterator[Node]:
 
 
 def topic_of(candidates: list[Candidate]) -> Topic:
-    cell = candidates[0].signature.cell
-    return next(Topic(number, cell, "birnn", "mse", None, "") for number, known in TOPICS.items() if known == cell)
+    task = candidates[0].signature.task
+    return next(Topic(number, task, "birnn", "mse", None, "") for number, known in TOPICS.items() if known == task)
 
 
 def test_the_ledgers_scores_are_those_of_a_backtest(node: Node, candles: pd.DataFrame, candidates: list[Candidate]) -> None:
@@ -126,39 +126,39 @@ def test_the_ledgers_scores_are_those_of_a_backtest(node: Node, candles: pd.Data
     assert of_first.scores == walks[0].score(topic.loss)
     assert of_second.scores == walks[1].score(topic.loss)
     assert overall.scores == joined(walks).score(topic.loss)
-    assert overall.scores.n == PLAYED - topic.cell.steps
+    assert overall.scores.n == PLAYED - topic.task.steps
     assert overall.scores.coverage_90 is not None
     assert overall.scores.skill != 0
 
 
-def test_a_hole_leaves_the_same_truths_unknown_to_both_and_both_know_them_once_it_is_mended(
+def test_a_gap_leaves_the_same_truths_unknown_to_both_and_both_know_them_once_it_is_mended(
     node: Node, candles: pd.DataFrame, candidates: list[Candidate]
 ) -> None:
-    topic, hole = topic_of(candidates), LEARNED + 30
-    first, _ = replay(node, candles, candidates, missing={hole})
+    topic, gap = topic_of(candidates), LEARNED + 30
+    first, _ = replay(node, candles, candidates, missing={gap})
     times = candles["open_time"].tolist()
 
     def live() -> LiveScore:
-        return live_scores(Ledger(node.engine), topic, since_ms=0, until_ms=times[hole])[1]
+        return live_scores(Ledger(node.engine), topic, since_ms=0, until_ms=times[gap])[1]
 
-    walk = walked(node, topic, first, times[LEARNED], times[hole])
-    assert walk.times[-1] == times[hole - topic.cell.steps - 1]
+    walk = walked(node, topic, first, times[LEARNED], times[gap])
+    assert walk.times[-1] == times[gap - topic.task.steps - 1]
     assert live().scores == walk.score(topic.loss)
 
-    node.candles.upsert(topic.cell.symbol, topic.cell.interval, candles.iloc[[hole]])
-    mended = walked(node, topic, first, times[LEARNED], times[hole - 1])
-    assert len(mended.times) == len(walk.times) + topic.cell.steps
+    node.candles.upsert(topic.task.symbol, topic.task.interval, candles.iloc[[gap]])
+    mended = walked(node, topic, first, times[LEARNED], times[gap - 1])
+    assert len(mended.times) == len(walk.times) + topic.task.steps
     assert live().scores == mended.score(topic.loss)
 
 
 def test_a_horizon_of_hours_reads_longer_bars_and_is_scored_the_same(tmp_path: Path) -> None:
-    cell = ETH_8H
-    bars = make_candles(LEARNED + PLAYED, cell.interval, seed=6)
+    task = ETH_8H
+    bars = make_candles(LEARNED + PLAYED, task.interval, seed=6)
     history = bars.iloc[:LEARNED].reset_index(drop=True)
     settings = FitSettings(windows_per_epoch=512)
-    candidate = train(cell, "linear", "czar", history, max_epochs=1, settings=settings)
-    node = Node(tmp_path, [84], now_ms=int(bars["open_time"][LEARNED - 1]) + cell.interval.ms + 2_000)
-    topic = Topic(84, cell, "linear", "czar", None, "")
+    candidate = train(task, "linear", "czar", history, max_epochs=1, settings=settings)
+    node = Node(tmp_path, [84], now_ms=int(bars["open_time"][LEARNED - 1]) + task.interval.ms + 2_000)
+    topic = Topic(84, task, "linear", "czar", None, "")
     version, _ = replay(node, bars, [candidate, candidate])
     times = bars["open_time"].tolist()
     score = live_scores(Ledger(node.engine), topic, since_ms=0)[-1]

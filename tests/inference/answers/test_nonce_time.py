@@ -13,7 +13,7 @@ from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import submitted_scores
 from forecasting.live.submissions import Submissions, TakenAnswer
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
-from node.topics import ACCEPTED_HEADER, WORKER_AGENT, Cell, Target, Topic
+from node.topics import ACCEPTED_HEADER, WORKER_AGENT, Task, Target, Topic
 from node.truth import TopicInterval
 from tests.inference.conftest import BTC_10M, ETH_8H, SOL_15M, START_MS, Node, candles_until
 
@@ -25,15 +25,15 @@ def ask(node: Node, path: str, **headers: str) -> tuple[int, str]:
     return response.status_code, response.get_data(as_text=True)
 
 
-def minutes(node: Node, cell: Cell) -> dict[int, float]:
+def minutes(node: Node, task: Task) -> dict[int, float]:
     """The price at every moment that a stored candle tells."""
-    found = node.candles.last(cell.symbol, Interval.MINUTE, 1000)
+    found = node.candles.last(task.symbol, Interval.MINUTE, 1000)
     return {int(time) + MINUTE_MS: float(close) for time, close in zip(found["open_time"], found["close"], strict=True)}
 
 
-def keep_a_history(node: Node, cell: Cell, count: int = 60) -> None:
-    node.candles.upsert(cell.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count))
-    node.promote(cell, 0.0)
+def keep_a_history(node: Node, task: Task, count: int = 60) -> None:
+    node.candles.upsert(task.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count))
+    node.promote(task, 0.0)
     node.watcher.look()
 
 
@@ -177,28 +177,28 @@ class TestWhatTheWorkerTakes:
         assert node.get("/inference/BTC")[0] == 200
 
 
-def taken(cell: Cell, base_ms: int, value: float) -> TakenAnswer:
-    return TakenAnswer(7, TopicInterval(cell, base_ms), base_ms + 40_000, "20260101T000000Z-abcdef", value, 0.002)
+def taken(task: Task, base_ms: int, value: float) -> TakenAnswer:
+    return TakenAnswer(7, TopicInterval(task, base_ms), base_ms + 40_000, "20260101T000000Z-abcdef", value, 0.002)
 
 
 @pytest.mark.parametrize("target", Target)
 def test_what_came_of_a_submission_is_the_truth_of_its_own_interval(node: Node, target: Target) -> None:
-    cell = Cell("BTC", target, Duration.parse("15m"))
+    task = Task("BTC", target, Duration.parse("15m"))
     candles = candles_until(START_MS, Interval.MINUTE, 200)
     node.candles.upsert("BTCUSDT", Interval.MINUTE, candles.drop(index=120).reset_index(drop=True))
-    price = minutes(node, cell)
+    price = minutes(node, task)
     bases = [START_MS - back * MINUTE_MS for back in (150, 100, 85, 80, 70, 30, 16, 10)]
     values = {Target.PRICE: 64_000.0, Target.LOG_RETURN: 0.001, Target.VOLATILITY: 0.004}
     kept = Submissions(node.engine)
-    kept.record([taken(cell, base, values[target]) for base in bases])
-    found = kept.of_topic(7, cell, since_ms=0)
+    kept.record([taken(task, base, values[target]) for base in bases])
+    found = kept.of_topic(7, task, since_ms=0)
     assert found["base_ms"].tolist() == bases
     for row in found.to_dict("records"):
-        truth = TopicInterval(cell, row["base_ms"]).truth(price.get)
+        truth = TopicInterval(task, row["base_ms"]).truth(price.get)
         assert math.isnan(row["actual"]) if truth.value is None else row["actual"] == pytest.approx(truth.value, rel=1e-12)
-    judged = kept.judged(7, cell, since_ms=0)
+    judged = kept.judged(7, task, since_ms=0)
     assert set(judged["base_ms"]) == set(found[found["actual"].notna() & found["baseline"].notna()]["base_ms"])
-    (whole, *_) = submitted_scores(Ledger(node.engine), Topic(7, cell, "birnn", "mse", None, ""), since_ms=0)
+    (whole, *_) = submitted_scores(Ledger(node.engine), Topic(7, task, "birnn", "mse", None, ""), since_ms=0)
     assert whole.scores.n == len(judged) >= 4
 
 

@@ -16,25 +16,25 @@ from inference.answers.watcher import MarketData, Watcher
 from market.candle_store import CandleStore
 from node.config import ConfigFile
 from node.database import open_database
-from node.topics import Cell
+from node.topics import Task
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, Node
 
 
 @pytest.fixture
-def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Cells in the order in which forecasts were made for them."""
-    made: list[Cell] = []
+    made: list[Task] = []
     original = forecaster.forecast
 
     def counted(session: object, signature: object, *rest: object) -> object:
-        made.append(signature.cell)  # type: ignore[attr-defined]
+        made.append(signature.task)  # type: ignore[attr-defined]
         return original(session, signature, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(forecaster, "forecast", counted)
     return made
 
 
-def test_nothing_is_computed_twice(node: Node, forecasts: list[Cell]) -> None:
+def test_nothing_is_computed_twice(node: Node, forecasts: list[Task]) -> None:
     node.fill(BTC_10M, ETH_8H)
     before = node.board.current
     for _ in range(3):
@@ -44,7 +44,7 @@ def test_nothing_is_computed_twice(node: Node, forecasts: list[Cell]) -> None:
     assert node.board.current is before
 
 
-def test_a_new_candle_is_followed_by_the_topics_that_read_it_alone(node: Node, forecasts: list[Cell]) -> None:
+def test_a_new_candle_is_followed_by_the_topics_that_read_it_alone(node: Node, forecasts: list[Task]) -> None:
     node.fill(BTC_10M, BTC_24H, ETH_8H)
     forecasts.clear()
     node.clock.advance(60)
@@ -69,12 +69,12 @@ def test_a_new_champion_is_followed_at_the_next_look(node: Node) -> None:
     assert node.get("/inference/BTC") == first
 
 
-def test_two_topics_of_one_model_share_its_forecast(node: Node, forecasts: list[Cell]) -> None:
+def test_two_topics_of_one_model_share_its_forecast(node: Node, forecasts: list[Task]) -> None:
     node.write_config([64, 83, 65])
     node.watcher.look()
-    cell = node.board.current.states[0].topic.cell
-    node.fill(cell)
-    assert forecasts == [cell]
+    task = node.board.current.states[0].topic.task
+    node.fill(task)
+    assert forecasts == [task]
     assert [node.get(f"/inference/BTC?topic={number}")[0] for number in (64, 83, 65)] == [200] * 3
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_champion_is_replaced_by_the_one_before_and_looked_at_again_la
     assert [state.champion.version for state in node.board.current.states if state.champion] == [second]
 
 
-def test_topics_come_and_go_with_the_config_without_a_restart(node: Node, forecasts: list[Cell]) -> None:
+def test_topics_come_and_go_with_the_config_without_a_restart(node: Node, forecasts: list[Task]) -> None:
     node.fill(BTC_10M)
     node.write_config([84, 3])
     node.fill(ETH_8H)

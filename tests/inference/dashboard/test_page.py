@@ -19,13 +19,13 @@ from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, LAST_CLOSE, SOL_1
 from tests.inference.dashboard.conftest import NARROW, WIDE, Page, Server
 
 INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
-CELLS = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
+TASKS = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
 
 
 @pytest.fixture
 def full(server: Server, page: Page) -> Page:
     """The page of a node whose four topics answer."""
-    server.node.fill(*CELLS, answer=0.2, intervals=INTERVALS)
+    server.node.fill(*TASKS, answer=0.2, intervals=INTERVALS)
     page.open(server.address)
     page.until(lambda: page.chart)
     return page
@@ -143,8 +143,8 @@ def test_what_was_submitted_is_listed_with_what_came_of_it(full: Page, server: S
     node = server.node
     now_ms = node.clock.now_ms()
     bases = [base_time(now_ms) - minutes * 60_000 for minutes in (30, 5)]
-    cell = node.board.current.states[0].topic.cell
-    taken = [TakenAnswer(3, TopicInterval(cell, base), base + 40_000, "20260101T000000Z-abcdef", 64_321.5, 0.001) for base in bases]
+    task = node.board.current.states[0].topic.task
+    taken = [TakenAnswer(3, TopicInterval(task, base), base + 40_000, "20260101T000000Z-abcdef", 64_321.5, 0.001) for base in bases]
     node.ledger.submissions.record(taken, [(3, bases[0])])
     assert not full.find("#submitted").is_displayed()
     node.scores.put(score_topic(node.ledger, node.board.current.states[0].topic, now_ms))
@@ -172,7 +172,7 @@ def test_it_is_as_dark_as_the_system_unless_told_otherwise_and_remembers(server:
     def background() -> str:
         return str(page.run("return getComputedStyle(document.body).backgroundColor"))
 
-    server.node.fill(*CELLS, intervals=INTERVALS)
+    server.node.fill(*TASKS, intervals=INTERVALS)
     page.look(scheme="dark")
     page.open(server.address)
     page.until(lambda: page.chart)
@@ -191,7 +191,7 @@ def test_it_is_as_dark_as_the_system_unless_told_otherwise_and_remembers(server:
 
 
 def test_a_narrow_screen_shows_everything_without_scrolling_sideways(server: Server, page: Page) -> None:
-    server.node.fill(*CELLS, intervals=INTERVALS)
+    server.node.fill(*TASKS, intervals=INTERVALS)
     remember(server.node)
     page.look(NARROW)
     page.open(server.address)

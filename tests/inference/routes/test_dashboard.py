@@ -160,7 +160,7 @@ def test_a_topic_of_volatility_shows_what_was_measured(node: Node) -> None:
     assert all(value > 0 for value in shown["volatility"])
 
 
-def test_volatility_is_not_measured_across_a_hole(node: Node) -> None:
+def test_volatility_is_not_measured_across_a_gap(node: Node) -> None:
     node.fill(SOL_15M)
     node.clock.advance(300)
     with node.engine.begin() as connection:

@@ -57,12 +57,12 @@ def without_anything(folder: Path) -> Node:
 def in_full(folder: Path) -> Node:
     """Every topic is answered and scored, versions have come and gone, one of them is damaged, and the updater has spoken."""
     node = Node(folder, [3, 69, 84, 82])
-    cells = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
-    node.fill(*cells, answer=0.1, intervals=INTERVALS)
+    tasks = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
+    node.fill(*tasks, answer=0.1, intervals=INTERVALS)
     for _ in range(15):
         node.clock.advance(60)
-        for cell in cells:
-            node.store_candles(cell)
+        for task in tasks:
+            node.store_candles(task)
         node.watcher.look()
         node.keeper.keep_safely()
     damaged = node.promote(BTC_10M, 0.2)

@@ -81,10 +81,10 @@ class Node:
         }
         market = ["--seed", str(MARKET_SEED), "--days", str(DAYS)]
         self._start("simulator.exchange", "--port", str(exchange), *market)
-        cells = tuple(topic.cell for topic in load_config(config).topics("http://localhost"))
+        tasks = tuple(topic.task for topic in load_config(config).topics("http://localhost"))
         # A day longer than the exchange's, so that midnight makes no difference.
         truth = SyntheticMarket(MARKET_SEED, DAYS + 1)
-        self.witness = Witness(self.database, self.models, truth, SystemClock(), cells)
+        self.witness = Witness(self.database, self.models, truth, SystemClock(), tasks)
 
     def _start(self, module: str, *arguments: str) -> None:
         with self.log.open("ab") as log:
@@ -152,7 +152,7 @@ class Node:
 
     def written(self, place: str) -> tuple[int, ...]:
         """Differs from one call to the next if something was written between them."""
-        folders = [self.models / str(cell) for cell in self.witness.cells]
+        folders = [self.models / str(task) for task in self.witness.tasks]
         pointers = [folder / POINTER for folder in folders]
         database = self.database.with_name("node.db-wal")
         paths = {"moment": [], "database": [database], "models": folders, "pointer": pointers}[place]

@@ -22,18 +22,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from inference.routes.schemas import ErrorAnswer
 from market.candles import COLUMNS, check_candles
-from model_store.layout import INCOMING, POINTER, REMOVED, cell_folder
+from model_store.layout import INCOMING, POINTER, REMOVED, task_folder
 from model_store.pointer import Pointer
 from model_store.store import ModelStore
 from model_store.verification import digest
 from node.clock import Clock
 from node.durations import Interval
 from node.errors import BadMarketDataError, ModelStoreError, NotReadyError
-from node.topics import Cell
+from node.topics import Task
 from simulator.exchange.candles import Candles, Market
 
 MOST_LEFTOVERS: Final = 3
-"""In a cell's folder: the writer that was killed last leaves at most one version unfinished, one half deleted, and one pointer."""
+"""In a task's folder: the writer that was killed last leaves at most one version unfinished, one half deleted, and one pointer."""
 
 _LEDGER: Final = "SELECT topic_id, made_from, version, value FROM answers"
 
@@ -61,14 +61,14 @@ class Witness:
     models: Path
     truth: Market
     clock: Clock
-    cells: tuple[Cell, ...]
+    tasks: tuple[Task, ...]
     candles: dict[tuple[str, str], set[int]] = field(default_factory=dict)
     """Open times seen, by symbol and interval."""
     answers: dict[tuple[int, int], tuple[Any, ...]] = field(default_factory=dict)
     """Rows of the ledger seen, by topic and candle."""
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     """Digests of each version's files, by the version's path."""
-    promoted: set[Cell] = field(default_factory=set)
+    promoted: set[Task] = field(default_factory=set)
     """Cells that have had a champion."""
     damaged: set[str] = field(default_factory=set)
     """Paths of versions that somebody else has changed: nobody may serve them, and they need not verify."""
@@ -82,10 +82,10 @@ class Witness:
         if self.database.exists():
             with self._connected() as connection:
                 self._look_at_database(connection)
-        for cell in self.cells:
-            self._look_at_pointer(cell)
-            self._look_at_versions(cell)
-            self._look_at_leftovers(cell)
+        for task in self.tasks:
+            self._look_at_pointer(task)
+            self._look_at_versions(task)
+            self._look_at_leftovers(task)
         # Last, so that what the ledger names was in the store before.
         known = {Path(path).name for path in (*self.versions, *self.damaged)}
         for (topic, made_from), row in self.answers.items():
@@ -146,34 +146,34 @@ class Witness:
 
     # Model store
 
-    def _look_at_pointer(self, cell: Cell) -> None:
-        pointer, path = self._pointer(cell), cell_folder(self.models, cell) / POINTER
-        require(pointer is not None or cell not in self.promoted, f"{path} has gone")
+    def _look_at_pointer(self, task: Task) -> None:
+        pointer, path = self._pointer(task), task_folder(self.models, task) / POINTER
+        require(pointer is not None or task not in self.promoted, f"{path} has gone")
         if pointer is None:
             return
-        self.promoted.add(cell)
+        self.promoted.add(task)
         entry = pointer.champion
         try:
-            ModelStore(self.models, self.clock).load(cell, entry.version, entry.manifest_sha256)
+            ModelStore(self.models, self.clock).load(task, entry.version, entry.manifest_sha256)
         except ModelStoreError as error:
             # The updater may be at work: a champion that has been one no more is allowed to go.
-            excused = str(cell_folder(self.models, cell) / entry.version) in self.damaged or self._pointer(cell) != pointer
-            require(excused, f"the champion {entry.version} of {cell} does not verify: {error.message}")
+            excused = str(task_folder(self.models, task) / entry.version) in self.damaged or self._pointer(task) != pointer
+            require(excused, f"the champion {entry.version} of {task} does not verify: {error.message}")
 
-    def _pointer(self, cell: Cell) -> Pointer | None:
+    def _pointer(self, task: Task) -> Pointer | None:
         try:
-            return ModelStore(self.models, self.clock).pointer(cell)
+            return ModelStore(self.models, self.clock).pointer(task)
         except ModelStoreError as error:
-            raise BrokenInvariantError(f"the champion pointer of {cell} is damaged: {error.message}") from None
+            raise BrokenInvariantError(f"the champion pointer of {task} is damaged: {error.message}") from None
 
-    def _look_at_versions(self, cell: Cell) -> None:
+    def _look_at_versions(self, task: Task) -> None:
         store = ModelStore(self.models, self.clock)
-        for name in store.versions(cell):
-            folder = cell_folder(self.models, cell) / name
+        for name in store.versions(task):
+            folder = task_folder(self.models, task) / name
             if str(folder) in self.damaged:
                 continue
             try:
-                store.load(cell, name)
+                store.load(task, name)
                 digests = {path.name: digest(path.read_bytes()) for path in sorted(folder.iterdir())}
             except (ModelStoreError, FileNotFoundError) as error:
                 require(not folder.exists(), f"the version {folder} is visible and not whole: {error}")
@@ -181,8 +181,8 @@ class Witness:
             before = self.versions.setdefault(str(folder), digests)
             require(before == digests, f"the version {folder} has been changed")
 
-    def _look_at_leftovers(self, cell: Cell) -> None:
-        folder = cell_folder(self.models, cell)
+    def _look_at_leftovers(self, task: Task) -> None:
+        folder = task_folder(self.models, task)
         aside = [path.name for path in folder.glob(".*")]
         known = [name for name in aside if name.startswith((INCOMING, REMOVED)) or name == f".{POINTER}.incoming"]
         require(aside == known, f"nobody clears these away in {folder}: {sorted(set(aside) - set(known))}")

@@ -14,7 +14,7 @@ import pytest
 from forecasting.live.ledger import Ledger, ServedAnswer
 from market.candle_store import CandleStore
 from market.candles import COLUMNS
-from model_store.layout import cell_folder
+from model_store.layout import task_folder
 from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.database import Heartbeats, open_database
@@ -67,16 +67,16 @@ def say(statement: str) -> Callable[[Witness], None]:
     return to
 
 
-def cells_folder(witness: Witness) -> Path:
-    return cell_folder(witness.models, BTC)
+def tasks_folder(witness: Witness) -> Path:
+    return task_folder(witness.models, BTC)
 
 
 def champion(witness: Witness) -> Path:
-    return cells_folder(witness) / str(ModelStore(witness.models, witness.clock).champion_version(BTC))
+    return tasks_folder(witness) / str(ModelStore(witness.models, witness.clock).champion_version(BTC))
 
 
 def refused(witness: Witness) -> Path:
-    return next(path for path in cells_folder(witness).iterdir() if path.is_dir() and path != champion(witness))
+    return next(path for path in tasks_folder(witness).iterdir() if path.is_dir() and path != champion(witness))
 
 
 def damage_the_database(witness: Witness) -> None:
@@ -86,12 +86,12 @@ def damage_the_database(witness: Witness) -> None:
 
 
 def half_write_the_pointer(witness: Witness) -> None:
-    pointer = cells_folder(witness) / "champion.json"
+    pointer = tasks_folder(witness) / "champion.json"
     pointer.write_bytes(pointer.read_bytes()[:100])
 
 
 def point_to_nothing(witness: Witness) -> None:
-    pointer = cells_folder(witness) / "champion.json"
+    pointer = tasks_folder(witness) / "champion.json"
     pointer.write_text(pointer.read_text().replace(champion(witness).name, "20200101T000000Z-abcdef"))
 
 
@@ -102,7 +102,7 @@ def overwrite_a_version(witness: Witness) -> None:
 
 def leave_many_unfinished(witness: Witness) -> None:
     for number in range(4):
-        (cells_folder(witness) / f".incoming-{number}").mkdir()
+        (tasks_folder(witness) / f".incoming-{number}").mkdir()
 
 
 BREACHES: dict[str, tuple[str, Callable[[Witness], None]]] = {
@@ -123,11 +123,11 @@ BREACHES: dict[str, tuple[str, Callable[[Witness], None]]] = {
     "half a heartbeat": ("cut off", say("UPDATE heartbeats SET body = substr(body, 1, 5)")),
     "half a pointer": ("pointer of .* is damaged", half_write_the_pointer),
     "a pointer to nothing": ("does not verify", point_to_nothing),
-    "a lost pointer": ("has gone", lambda witness: (cells_folder(witness) / "champion.json").unlink()),
+    "a lost pointer": ("has gone", lambda witness: (tasks_folder(witness) / "champion.json").unlink()),
     "half a version": ("not whole", lambda witness: (refused(witness) / "model.onnx").unlink()),
     "an overwritten version": ("has been changed", overwrite_a_version),
     "leftovers that pile up": ("pile up", leave_many_unfinished),
-    "leftovers of no known kind": ("nobody clears", lambda witness: (cells_folder(witness) / ".tmp").mkdir()),
+    "leftovers of no known kind": ("nobody clears", lambda witness: (tasks_folder(witness) / ".tmp").mkdir()),
 }  # fmt: skip
 
 

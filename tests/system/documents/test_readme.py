@@ -172,7 +172,7 @@ def test_the_demos_output_is_as_readme_shows_it() -> None:
 
 
 def line_of(row: str, topics: dict[int, Topic]) -> Line:
-    topic, version, skill, answer, others, accepted = (cell.strip() for cell in row.strip("│").split("│"))
+    topic, version, skill, answer, others, accepted = (task.strip() for task in row.strip("│").split("│"))
     return Line(topics[int(topic.split()[0])], True, version, skill, answer, others, int(accepted))
 
 

@@ -65,9 +65,9 @@ def _check_topics(config: Config) -> None:
     assert len({topic.id for topic in topics}) == len(topics) == len(config.worker)
     for topic in topics:
         assert TOKEN_PATTERN.fullmatch(topic.token)
-        assert check_horizon(topic.cell.horizon).ms >= topic.cell.interval.ms
+        assert check_horizon(topic.task.horizon).ms >= topic.task.interval.ms
         assert topic.leader is None or TOKEN_PATTERN.fullmatch(topic.leader)
-        assert topic.cell.steps > 0
+        assert topic.task.steps > 0
 
 
 def _seeds() -> list[bytes]:

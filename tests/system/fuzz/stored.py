@@ -16,7 +16,7 @@ from inference.answers.forecaster import Forecaster
 from inference.answers.snapshot import Answer
 from inference.metrics import TopicCollector
 from inference.routes.models import ModelListing
-from model_store.layout import POINTER, cell_folder
+from model_store.layout import POINTER, task_folder
 from model_store.manifest import MANIFEST, Manifest
 from model_store.pointer import Pointer, read_pointer
 from model_store.verification import manifest_digest, read_manifest
@@ -38,7 +38,7 @@ def _node(folder: Path) -> Iterator[Node]:
 
 
 def _folder(node: Node) -> Path:
-    return cell_folder(node.models.root, BTC_10M)
+    return task_folder(node.models.root, BTC_10M)
 
 
 def _look(node: Node) -> Answer | None:
@@ -79,7 +79,7 @@ def _manifest(folder: Path) -> Iterator[Check]:
                 return False
             assert Manifest.model_validate_json(manifest.model_dump_json()).version == version
             if served is not None:
-                assert manifest.cell.cell == BTC_10M
+                assert manifest.task.task == BTC_10M
                 assert manifest.gate.promoted
             return served is not None
 

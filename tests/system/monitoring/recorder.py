@@ -176,15 +176,15 @@ def _answer_wrongly(node: RunningNode, minutes: int) -> None:
     """Fill the ledger of the first topic, a price in ten minutes, with answers whose error is twice that of the last price."""
     engine = open_database(node.environment["DATABASE_URL"])
     topic = load_config(node.folder / "config.json").topics("http://localhost")[0]
-    steps = topic.cell.horizon.ms // MINUTE_MS
-    candles = CandleStore(engine).last(topic.cell.symbol, Interval.MINUTE, minutes)
+    steps = topic.task.horizon.ms // MINUTE_MS
+    candles = CandleStore(engine).last(topic.task.symbol, Interval.MINUTE, minutes)
     times, closes = candles["open_time"].tolist(), candles["close"].tolist()
     answers = []
     for open_time, close, then in zip(times, closes, closes[steps:], strict=False):
         wrong = -math.log(then / close)
         version = "20260101T000000Z-000000"
         value = close * math.exp(wrong)
-        answers.append(ServedAnswer(topic.id, topic.cell, open_time, version, value, close, wrong, baseline=0.0, scale=0.001))
+        answers.append(ServedAnswer(topic.id, topic.task, open_time, version, value, close, wrong, baseline=0.0, scale=0.001))
     Ledger(engine).record(answers)
 
 

@@ -112,10 +112,10 @@ def test_no_two_panels_lie_on_each_other() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
-        assert not cells & taken
-        assert max(x for x, _ in cells) < 24
-        taken |= cells
+        tasks = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not tasks & taken
+        assert max(x for x, _ in tasks) < 24
+        taken |= tasks
 
 
 def test_prometheus_looks_where_compose_puts_the_processes() -> None:

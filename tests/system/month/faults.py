@@ -20,11 +20,11 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 import model_store.durable
-from model_store.layout import cell_folder
+from model_store.layout import task_folder
 from model_store.manifest import GRAPH, MANIFEST, WEIGHTS
 from model_store.store import ModelStore
 from node.durations import HOUR_MS, MINUTE_MS, SECOND_MS
-from node.topics import Cell
+from node.topics import Task
 from simulator.chain.faults import NODE_FAULTS, TRANSACTION_FAULTS, Fault
 from simulator.exchange.failures import NAMES as EXCHANGE_FAILURES
 from tests.system.month.chain import BLOCK_MS
@@ -42,12 +42,12 @@ SOON_MS: Final = 15 * MINUTE_MS
 REFUSED_MS: Final = 60 * MINUTE_MS + SOON_MS
 """The exchange's address is left alone for an hour."""
 MENDED_MS: Final = 60 * MINUTE_MS + SOON_MS
-"""Holes of more than some hours ago are mended by the walk through the history, once an hour."""
+"""Gaps of more than some hours ago are mended by the walk through the history, once an hour."""
 HALTED_MS: Final = 300 * MINUTE_MS
-"""Models of minutes look back on some hours without a hole."""
+"""Models of minutes look back on some hours without a gap."""
 
 SPOILED: Final = ("wrong_columns", "nan", "zero_price", "spike", "empty")
-"""Failures that leave holes behind, wherever they were met."""
+"""Failures that leave gaps behind, wherever they were met."""
 HARMLESS: Final = ("duplicates", "unordered", "future", "unfinished")
 """Failures of the exchange that stop no answer."""
 
@@ -151,7 +151,7 @@ class Faults:
         return round(self._random.uniform(least, most) * MINUTE_MS)
 
     def _of_exchange(self, kind: str, name: str, at_ms: int) -> Happening:
-        # No candle of a quarter of an hour lies wholly in such a halt: models of these look back on days without a hole.
+        # No candle of a quarter of an hour lies wholly in such a halt: models of these look back on days without a gap.
         lasts = self._minutes(3, 14) if name == "halt" else self._minutes(5, 150)
         after = {"halt": HALTED_MS, "http_403": REFUSED_MS, "http_451": REFUSED_MS} | dict.fromkeys(SPOILED, MENDED_MS)
         stops = NOTHING if name in HARMLESS else ANSWERS
@@ -223,7 +223,7 @@ class Faults:
 
     def _flip_a_bit(self) -> None:
         """In a champion that has another to fall back to; it is noticed when inference starts again."""
-        folders = [folder for topic in self._node.topics if (folder := self._champion_with_another(topic.cell)) is not None]
+        folders = [folder for topic in self._node.topics if (folder := self._champion_with_another(topic.task)) is not None]
         if folders:
             folder = self._random.choice(folders)
             path = folder / self._random.choice([GRAPH, WEIGHTS, MANIFEST])
@@ -235,13 +235,13 @@ class Faults:
         self._node.kill("inference")
         self._node.start("inference")
 
-    def _champion_with_another(self, cell: Cell) -> Path | None:
+    def _champion_with_another(self, task: Task) -> Path | None:
         """The champion's folder, if a former champion is still there and sound."""
         store = ModelStore(self._node.models, self._node.clock)
-        pointer, folder = store.pointer(cell), cell_folder(store.root, cell)
+        pointer, folder = store.pointer(task), task_folder(store.root, task)
         if pointer is None:
             return None
-        there = {str(folder / name) for name in store.versions(cell)} - self.damaged
+        there = {str(folder / name) for name in store.versions(task)} - self.damaged
         has_another = any(str(folder / entry.version) in there for entry in pointer.former)
         return folder / pointer.champion.version if has_another else None
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from forecasting.live.live_scores import kept_ms
 from market.candles import COLUMNS
-from model_store.layout import cell_folder
+from model_store.layout import task_folder
 from model_store.store import ModelStore
 from node.config import ConfigFile
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Interval
@@ -59,12 +59,12 @@ class Inspector:
         self._happenings, self._journal = happenings, journal
         self._begun_ms = scheduler.now_ms
         self._config = ConfigFile(node.config_file).current
-        cells = tuple(topic.cell for topic in node.topics)
+        tasks = tuple(topic.task for topic in node.topics)
         clock = TrueClock(scheduler)
-        self._witness = Witness(node.database, node.models, market, clock, cells, damaged=damaged, ahead_ms=MOST_AHEAD_MS)
-        self._reach_ms = max(self._config.updater.history_days * DAY_MS, *(kept_ms(cell) for cell in cells))
-        series = {(cell.symbol, cell.interval) for cell in cells} | {
-            (cell.symbol, Interval.MINUTE) for cell in cells if cell.target is Target.PRICE
+        self._witness = Witness(node.database, node.models, market, clock, tasks, damaged=damaged, ahead_ms=MOST_AHEAD_MS)
+        self._reach_ms = max(self._config.updater.history_days * DAY_MS, *(kept_ms(task) for task in tasks))
+        series = {(task.symbol, task.interval) for task in tasks} | {
+            (task.symbol, Interval.MINUTE) for task in tasks if task.target is Target.PRICE
         }
         self._newest = dict.fromkeys(sorted(series), 0)
         self.statuses: Counter[str] = Counter()
@@ -118,8 +118,8 @@ class Inspector:
             require(len(times) <= most, f"{len(times)} candles of {symbol} {name}, where there can be {most}")
         store = ModelStore(self._node.models, self._node.clock)
         for topic in self._node.topics:
-            count, most = len(store.versions(topic.cell)), self._config.updater.keep_versions + EXTRA_VERSIONS
-            require(count <= most, f"{count} versions of {topic.cell}, where {most} are kept")
+            count, most = len(store.versions(topic.task)), self._config.updater.keep_versions + EXTRA_VERSIONS
+            require(count <= most, f"{count} versions of {topic.task}, where {most} are kept")
         oldest = min((made_from for _, made_from in self._witness.answers), default=now_ms)
         require(oldest >= now_ms - self._reach_ms - FORGOTTEN_AFTER_MS, f"the ledger still has an answer made from {oldest}")
 
@@ -145,7 +145,7 @@ class Inspector:
                 require(not self.must_answer, f"all should be well again, but {body}")
 
     def _look_at_answer(self, topic: Topic, value: float, shown: dict[str, Any]) -> None:
-        interval, now_ms = topic.cell.interval, self._scheduler.now_ms
+        interval, now_ms = topic.task.interval, self._scheduler.now_ms
         made_from = round(datetime.fromisoformat(shown["made_from"]).timestamp() * 1000)
         require(float(shown["answer"]) == value, f"{topic} is answered {value}, and shown as {shown['answer']}")
         require(made_from + interval.ms <= now_ms, f"{topic} is answered from a candle that has not closed")
@@ -153,16 +153,16 @@ class Inspector:
         require(
             overdue_ms <= self._config.inference.stale_after.ms, f"{topic} is answered from a candle overdue by {overdue_ms} ms"
         )
-        folder = str(cell_folder(self._node.models, topic.cell) / shown["champion"])
+        folder = str(task_folder(self._node.models, topic.task) / shown["champion"])
         require(folder not in self._witness.damaged, f"{topic} is answered by {folder}, which was damaged")
         if self.must_answer:
             require(made_from == interval.last_closed(now_ms), f"all is well, but {topic} is answered from {made_from}")
-        last = self._last_close(topic) if topic.cell.target is Target.PRICE else None
+        last = self._last_close(topic) if topic.task.target is Target.PRICE else None
         check_plausible(topic, value, last=last, network=None)
 
     def _last_close(self, topic: Topic) -> float:
         now_ms = self._scheduler.now_ms
-        minutes = self._market.candles(topic.cell.symbol, Interval.MINUTE, now_ms).between(0, now_ms - MINUTE_MS)
+        minutes = self._market.candles(topic.task.symbol, Interval.MINUTE, now_ms).between(0, now_ms - MINUTE_MS)
         return float(minutes.values[-1, CLOSE])
 
     # Disk
