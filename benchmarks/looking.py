@@ -18,7 +18,7 @@ from rich.table import Table
 
 from node.durations import Duration
 from node.logs import configure_logs
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.inference.conftest import Node
 
 TOPICS = 200
@@ -53,7 +53,7 @@ def main() -> None:
             node.store_candles(task)
             node.promote(task, 0.0)
         node.watcher.look()
-        states = node.board.current.states
+        states = node.current.snapshot.states
         assert len(states) == TOPICS
         assert all(state.refusal(node.clock.now_ms()) is None for state in states)
         looks = seconds(node.watcher.look)

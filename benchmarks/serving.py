@@ -33,7 +33,7 @@ from node.clock import SystemClock
 from node.database import open_database
 from node.durations import Duration, Interval
 from node.logs import configure_logs
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 ROOT = Path(__file__).resolve().parents[1]
 TASK = Task("BTC", Target.PRICE, Duration.parse("10m"))
@@ -79,7 +79,7 @@ def prepare(folder: Path) -> dict[str, str]:
     """Candles, a champion and a config in `folder`; the environment that names them. Needs a process of its own: torch is large."""
     configure_logs("benchmark", "warning")
     from forecasting.training.train import train  # noqa: PLC0415
-    from model_store.manifest import Draft, Gate, Sample  # noqa: PLC0415
+    from model_store.manifest import Gate, Sample, VersionMetadata  # noqa: PLC0415
     from model_store.store import ModelStore  # noqa: PLC0415
 
     clock = SystemClock()
@@ -96,7 +96,7 @@ def prepare(folder: Path) -> dict[str, str]:
     CandleStore(open_database(environment["DATABASE_URL"])).upsert(TASK.symbol, Interval.MINUTE, frame)
     candidate = train(TASK, "birnn", "mse", frame, max_epochs=1)
     store = ModelStore(folder / "checkpoints", clock)
-    draft = Draft(
+    metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
         data_end_ms=candidate.data_end_ms,
@@ -105,7 +105,7 @@ def prepare(folder: Path) -> dict[str, str]:
         gate=Gate(promoted=True, reason="for the benchmark"),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
     )
-    version = store.publish(TASK, graph=candidate.graph, weights=candidate.weights, draft=draft).version
+    version = store.publish(TASK, graph=candidate.graph, weights=candidate.weights, metadata=metadata).version
     store.promote(TASK, version, "for the benchmark")
     return environment
 

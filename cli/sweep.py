@@ -14,7 +14,7 @@ from cli.options import instant_ms, one_of, read_one, token_of
 from cli.progress import print_table, progress
 from node.config import LOSSES, MODELS, Parameters, Updater
 from node.durations import Duration, Interval
-from node.topics import DEFAULT_LOSS, Task, Target, check_horizon
+from node.topics import DEFAULT_LOSS, Target, Task, check_horizon
 
 if TYPE_CHECKING:
     from forecasting.backtesting.hyperparameter_search import Tried

@@ -93,7 +93,7 @@ def _train(
 
     said: dict[Task, str] = {}
 
-    class Board(ProgressBoard):
+    class CurrentSnapshot(ProgressBoard):
         """Tells the operator what the updater would tell in its heartbeat."""
 
         def update(self, task: Task, **changes: object) -> None:
@@ -104,9 +104,9 @@ def _train(
     changes = {"training_jobs": jobs, "max_epochs": max_epochs}
     section = place.config.updater.model_copy(update={name: value for name, value in changes.items() if value is not None})
     clock = SystemClock()
-    board = Board(Heartbeats(open_database(place.settings.database_url)), clock)
+    current = CurrentSnapshot(Heartbeats(open_database(place.settings.database_url)), clock)
     settings = place.settings.model_copy(update={"log_level": "warning"})
-    trainer = Trainer(settings, store, clock, board, UpdaterMetrics(), lambda _: True, lambda *_: None)
+    trainer = Trainer(settings, store, clock, current, UpdaterMetrics(), lambda _: True, lambda *_: None)
     trainer.configure(section, ())
     trainer.train([Due(each, "asked for") for each in topics], threading.Event())
     return said

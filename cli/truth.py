@@ -17,7 +17,7 @@ from cli.progress import print_table
 from node.durations import Duration, Interval
 from node.errors import ConfigError
 from node.timestamps import utc_text
-from node.topics import Task, Target, check_horizon
+from node.topics import Target, Task, check_horizon
 from node.truth import TopicInterval, priced_by
 
 SHOWN_MISSING = 3

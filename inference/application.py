@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 
 from forecasting.live.submissions import TakenAnswer
 from inference.answers.score_board import ScoreBoard, ScoreCollector, list_scores
-from inference.answers.snapshot import Board
+from inference.answers.snapshot import CurrentSnapshot
 from inference.answers.watcher import MarketData
 from inference.http.errors import register_error_answers
 from inference.http.headers import register_headers
@@ -29,7 +29,7 @@ from node.health import Check
 
 def create_app(
     *,
-    board: Board,
+    current: CurrentSnapshot,
     models: ModelStore,
     clock: Clock,
     metrics: InferenceMetrics,
@@ -40,23 +40,23 @@ def create_app(
     take: Callable[[TakenAnswer], None] = lambda _: None,
     accept: Callable[[int, int], None] = lambda _topic, _base_ms: None,
 ) -> Flask:
-    """The application over `board`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the watcher
+    """The application over `current`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the watcher
     is and what it reads; `take` is told what the worker was given, `accept` for which topic and base the chain accepted it."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     scored = scores or ScoreBoard()
-    metrics.registry.register(TopicCollector(board, clock))
+    metrics.registry.register(TopicCollector(current, clock))
     metrics.registry.register(ScoreCollector(scored))
 
     def checks() -> Sequence[Check]:
-        return [_watcher_check(hung_for_ms()), *_topic_checks(board, clock)]
+        return [_watcher_check(hung_for_ms()), *_topic_checks(current, clock)]
 
-    app.register_blueprint(routes.answers(board, clock, take, accept))
-    app.register_blueprint(paths.paths(board, clock))
-    app.register_blueprint(routes.lists(board, ModelListing(models), clock))
+    app.register_blueprint(routes.answers(current, clock, take, accept))
+    app.register_blueprint(paths.paths(current, clock))
+    app.register_blueprint(routes.lists(current, ModelListing(models), clock))
     app.register_blueprint(routes.health(checks, ended, metrics.registry))
-    app.register_blueprint(list_scores(board, scored))
-    app.register_blueprint(market_view(board, data))
+    app.register_blueprint(list_scores(current, scored))
+    app.register_blueprint(market_view(current, data))
     app.register_blueprint(openapi())
     app.register_blueprint(page(list_of_routes()))
     register_error_answers(app)
@@ -72,10 +72,10 @@ def _watcher_check(hung_ms: int | None) -> Check:
     return Check("watcher", False, detail, "The log of inference says why.")
 
 
-def _topic_checks(board: Board, clock: Clock) -> list[Check]:
+def _topic_checks(current: CurrentSnapshot, clock: Clock) -> list[Check]:
     now_ms = clock.now_ms()
     checks = []
-    for state in board.current.states:
+    for state in current.snapshot.states:
         refusal = state.refusal(now_ms)
         name = f"topic {state.topic.id}"
         checks.append(Check(name, False, refusal.message, refusal.hint) if refusal else Check(name, True))

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from inference.answers.snapshot import Answer, Board
+from inference.answers.snapshot import Answer, CurrentSnapshot
 from node.clock import Clock
 from node.durations import SECOND_MS
 from node.metrics import open_registry
@@ -66,8 +66,8 @@ class InferenceMetrics:
 class TopicCollector(Collector):
     """Every topic's answer, candles and champion, read from the snapshot at the moment of the scrape."""
 
-    def __init__(self, board: Board, clock: Clock) -> None:
-        self._board = board
+    def __init__(self, current: CurrentSnapshot, clock: Clock) -> None:
+        self._current = current
         self._clock = clock
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -88,7 +88,7 @@ class TopicCollector(Collector):
             "allora_inference_champion_created_timestamp_seconds", "When the model in use was made.", labels=["topic"]
         )
         now = self._clock.now_ms()
-        for state in self._board.current.states:
+        for state in self._current.snapshot.states:
             topic = [str(state.topic.id)]
             ready.add_metric(topic, float(state.refusal(now) is None))
             if isinstance(state.outcome, Answer):

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from forecasting.live.ledger import Ledger
 from inference.answers.ledger_writer import LedgerKeeper
 from inference.answers.score_board import ScoreBoard
-from inference.answers.snapshot import Board
+from inference.answers.snapshot import CurrentSnapshot
 from inference.answers.watcher import MarketData, Watcher
 from inference.application import create_app
 from inference.metrics import InferenceMetrics
@@ -32,14 +32,14 @@ class InferenceService:
     def __init__(self, settings: Settings, config: ConfigFile, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._board = Board()
+        self._current = CurrentSnapshot()
         self._models = ModelStore(settings.model_store, self._clock)
         self._metrics = InferenceMetrics()
         self._scores = ScoreBoard()
         self._engines: list[Engine] = []
         self._keeper = LedgerKeeper(
             open_ledger=self._open_ledger,
-            board=self._board,
+            current=self._current,
             scores=self._scores,
             clock=self._clock,
             metrics=self._metrics,
@@ -49,7 +49,7 @@ class InferenceService:
             inference_url=settings.inference_url,
             open_data=self._open_data,
             models=self._models,
-            board=self._board,
+            current=self._current,
             clock=self._clock,
             metrics=self._metrics,
             note=self._keeper.note,
@@ -61,7 +61,7 @@ class InferenceService:
         self._keeper.start()
         log.info("inference started", host=self._settings.inference_host, port=self._settings.inference_port)
         return create_app(
-            board=self._board,
+            current=self._current,
             models=self._models,
             clock=self._clock,
             metrics=self._metrics,

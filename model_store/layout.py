@@ -17,7 +17,7 @@ from typing import Final
 from model_store.manifest import VERSION_PATTERN
 from node.durations import SECOND_MS, Duration
 from node.errors import ModelStoreError
-from node.topics import TOKEN_PATTERN, Task, Target
+from node.topics import TOKEN_PATTERN, Target, Task
 
 LOCK: Final = ".lock"
 POINTER: Final = "champion.json"

@@ -1,4 +1,4 @@
-"""What a stored model says of itself: a `Draft` before it is published, a `Manifest` after.
+"""What a stored model says of itself: a `VersionMetadata` before it is published, a `Manifest` after.
 
 Both are frozen and bounded, because a manifest is read from a folder that other programs can write to.
 """
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from node.durations import Duration
-from node.topics import TOKEN_PATTERN, Task, Target
+from node.topics import TOKEN_PATTERN, Target, Task
 from node.version import VERSION
 
 GRAPH: Final = "model.onnx"
@@ -96,7 +96,7 @@ class TaskName(_Part):
         return Task(self.token, self.target, self.horizon)
 
 
-class Draft(_Part):
+class VersionMetadata(_Part):
     """What whoever trained a model knows of it; the store adds the rest when it publishes."""
 
     signature: dict[str, Any] = Field(description="What the graph reads: task, interval, window, feature names.")
@@ -125,7 +125,7 @@ class Draft(_Part):
         return float(value) if isinstance(value, int | float) else None
 
 
-class Manifest(Draft):
+class Manifest(VersionMetadata):
     """A published version. `files` holds the SHA-256 of every other file of its folder."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

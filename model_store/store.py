@@ -18,8 +18,8 @@ import onnxruntime as ort
 import structlog
 
 from model_store.durable import exclusive, rename_folder, sync_folder, write_folder
-from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, task_folder, tasks_in, new_version, version_folder, version_names
-from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, TaskName, Draft, Manifest
+from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, new_version, task_folder, tasks_in, version_folder, version_names
+from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, Manifest, TaskName, VersionMetadata
 from model_store.pointer import LONGEST_MEMORY, Entry, Pointer, has_pointer, is_damaged, read_pointer, write_pointer
 from model_store.verification import digest, manifest_digest, read_manifest, verify
 from node.clock import Clock
@@ -138,13 +138,13 @@ class ModelStore:
 
     # Writing
 
-    def publish(self, task: Task, *, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
+    def publish(self, task: Task, *, graph: bytes, weights: bytes, metadata: VersionMetadata) -> Manifest:
         """Store a version for good, verified but not yet champion; CorruptVersionError if it does not reproduce its samples."""
         folder = task_folder(self.root, task)
         with self._exclusive():
             folder.mkdir(parents=True, exist_ok=True)
             self._clear_leftovers(folder)
-            complete = self._complete(task, graph, weights, draft)
+            complete = self._complete(task, graph, weights, metadata)
             aside = folder / f"{INCOMING}{complete.version}"
             content = complete.model_dump_json(indent=1).encode()
             try:
@@ -286,12 +286,12 @@ class ModelStore:
         self.load(task, version, entry.manifest_sha256)
         return entry
 
-    def _complete(self, task: Task, graph: bytes, weights: bytes, draft: Draft) -> Manifest:
+    def _complete(self, task: Task, graph: bytes, weights: bytes, metadata: VersionMetadata) -> Manifest:
         now = self._clock.now_ms()
         files = {GRAPH: digest(graph), WEIGHTS: digest(weights)}
         newest = next(iter(self.versions(task)), None)
         return Manifest(
-            **{name: getattr(draft, name) for name in Draft.model_fields},
+            **{name: getattr(metadata, name) for name in VersionMetadata.model_fields},
             version=new_version(now, digest("".join(files.values()).encode()), newest),
             task=TaskName.of(task),
             created_ms=now,

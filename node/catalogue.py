@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from node.durations import MINUTE_MS, Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 PriceAt = Callable[[int], float | None]
 """Price at a whole minute (UTC milliseconds): the close of the candle that opened a minute before; None where there is none."""

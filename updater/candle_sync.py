@@ -74,11 +74,11 @@ def needed_history(config: Config, topics: tuple[Topic, ...], served: Iterable[S
 class CandleKeeper:
     """Owns the writing side of the candle store."""
 
-    def __init__(self, store: CandleStore, sources: Sources, clock: Clock, board: ProgressBoard, metrics: UpdaterMetrics) -> None:
+    def __init__(self, store: CandleStore, sources: Sources, clock: Clock, current: ProgressBoard, metrics: UpdaterMetrics) -> None:
         self._store = store
         self._sources = sources
         self._clock = clock
-        self._board = board
+        self._current = current
         self._metrics = metrics
         self._topics: tuple[Topic, ...] = ()
         self._history: dict[Series, int] = {}
@@ -169,7 +169,7 @@ class CandleKeeper:
 
         def show(have: int, want: int) -> None:
             for topic in topics:
-                self._board.update(topic.task, have=have, want=want)
+                self._current.update(topic.task, have=have, want=want)
 
         try:
             done = self._sources.refresh(self._store, series.symbol, series.interval, reach, show, stop, with_archive=True)
@@ -187,7 +187,7 @@ class CandleKeeper:
         if done.missed:
             # What stands in has the newest candles alone; the history is still to come.
             for topic in topics:
-                self._board.update(topic.task, detail=f"the newest candles alone until {done.missed[0]} can be had again")
+                self._current.update(topic.task, detail=f"the newest candles alone until {done.missed[0]} can be had again")
             return False
         if done.have == 0:
             self._no_data(series, MarketError(f"the exchange has no {series.interval} candles of {series.symbol}"))
@@ -201,10 +201,10 @@ class CandleKeeper:
         if series not in self._filled:
             log.info("history filled", symbol=series.symbol, interval=series.interval.value, candles=done.have, gaps=done.gaps)
         for topic in topics:
-            self._board.update(topic.task, have=done.have, want=done.want, detail="")
-            known = self._board.of(topic.task)
+            self._current.update(topic.task, have=done.have, want=done.want, detail="")
+            known = self._current.of(topic.task)
             if known.state in (State.FILLING, State.NO_DATA):
-                self._board.update(topic.task, state=State.READY if known.trained else State.QUEUED)
+                self._current.update(topic.task, state=State.READY if known.trained else State.QUEUED)
         self._filled.add(series)
 
     def _note(self, series: Series, done: Refreshed) -> None:
@@ -227,13 +227,13 @@ class CandleKeeper:
     def _tell_topics(self, series: Series, detail: str) -> None:
         for topic in self._topics:
             if (topic.task.symbol, topic.task.interval) == (series.symbol, series.interval):
-                self._board.update(topic.task, detail=detail)
+                self._current.update(topic.task, detail=detail)
 
     def _no_data(self, series: Series, error: MarketError) -> None:
         self._complain(series, error)
         for topic in self._topics:
             if topic.task.symbol == series.symbol and topic.task.interval is series.interval:
-                self._board.update(topic.task, state=State.NO_DATA, detail=error.message)
+                self._current.update(topic.task, state=State.NO_DATA, detail=error.message)
 
     def _complain(self, series: Series, error: MarketError) -> None:
         self._metrics.market_errors.labels(error.code).inc()

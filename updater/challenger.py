@@ -20,7 +20,7 @@ from forecasting.prediction.forecast import open_session
 from forecasting.training.train import Candidate, train, without_skill
 from forecasting.training.training_loop import Progress
 from market.candle_store import CandleStore
-from model_store.manifest import Draft, Gate, Sample
+from model_store.manifest import Gate, Sample, VersionMetadata
 from model_store.store import ModelStore, Version
 from node.clock import SystemClock
 from node.database import open_database
@@ -56,7 +56,7 @@ class Trained:
     """A candidate with its verdict, ready to be published."""
 
     topic: Topic
-    draft: Draft
+    metadata: VersionMetadata
     graph: bytes = field(repr=False)
     weights: bytes = field(repr=False)
     skill: float
@@ -104,7 +104,7 @@ def _hold(contest: Contest) -> Trained:
     if not candidate.scores.earned:
         candidate = without_skill(candidate, candles)
     verdict = judge(candidate.scores, _versus(contest, candidate, champion, candles), champion is not None)
-    draft = Draft(
+    metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
         data_end_ms=candidate.data_end_ms,
@@ -120,7 +120,7 @@ def _hold(contest: Contest) -> Trained:
         samples=tuple(Sample(**sample) for sample in candidate.samples),
         parent=champion.name if champion and candidate.warm_started else None,
     )
-    return Trained(topic, draft, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
+    return Trained(topic, metadata, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
 
 
 def _told(verdict: str, because: str | None) -> str:

@@ -65,8 +65,8 @@ class ExchangeCollector(Collector):
             "allora_updater_exchange_refusing", "Addresses of the exchange that refuse this node.", labels=["exchange"]
         )
         for exchange in self._exchanges:
-            standing = exchange.standing()
-            weight.add_metric([exchange.name], standing.used_weight)
-            silence.add_metric([exchange.name], standing.silent_seconds)
-            refusing.add_metric([exchange.name], standing.refusing)
+            status = exchange.status()
+            weight.add_metric([exchange.name], status.used_weight)
+            silence.add_metric([exchange.name], status.silent_seconds)
+            refusing.add_metric([exchange.name], status.refusing)
         yield from (weight, silence, refusing)

@@ -17,7 +17,7 @@ import structlog
 
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import Comparison, Walk, walk_forward
+from forecasting.evaluation.scores import Comparison, ForecastSeries, walk_forward
 from forecasting.evaluation.significance import diebold_mariano
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import walk_of
@@ -77,7 +77,7 @@ class Reviewer:
         advantage = f"{name} would have lost less on {compared.n} of the same bars (DM {abs(compared.dm):+.2f})"
         return Finding(topic, f"rolled back from {pointer.champion.version}: {complaint}; {advantage}", name)
 
-    def _answered(self, topic: Topic, pointer: Pointer, section: UpdaterSection, now_ms: int) -> Walk | None:
+    def _answered(self, topic: Topic, pointer: Pointer, section: UpdaterSection, now_ms: int) -> ForecastSeries | None:
         """The champion's own answers of the window that ends with the newest known truth; None if they do not fill it."""
         task, span_ms = topic.task, window_ms(topic.task, section)
         until_ms = now_ms - task.horizon.ms - task.interval.ms
@@ -88,12 +88,12 @@ class Reviewer:
         own = judged[judged["version"] == pointer.champion.version]
         return walk_of(task, own) if len(own) >= MOSTLY * span_ms / task.interval.ms else None
 
-    def _better(self, topic: Topic, pointer: Pointer, walk: Walk) -> tuple[str, Comparison] | None:
+    def _better(self, topic: Topic, pointer: Pointer, walk: ForecastSeries) -> tuple[str, Comparison] | None:
         """The former champion that would have lost least, if that is less than the champion lost beyond noise."""
         better = [found for found in self._compared(topic, pointer, walk) if _second_is_better(found[1])]
         return min(better, key=lambda each: each[1].second_loss / each[1].first_loss, default=None)
 
-    def _compared(self, topic: Topic, pointer: Pointer, walk: Walk) -> Iterator[tuple[str, Comparison]]:
+    def _compared(self, topic: Topic, pointer: Pointer, walk: ForecastSeries) -> Iterator[tuple[str, Comparison]]:
         """The champion, as the first, beside each former one on the bars of `walk`, where that one has not learned from them."""
         for entry in islice(pointer.former, FORMER):
             try:
@@ -103,7 +103,7 @@ class Reviewer:
             except (CorruptVersionError, ForecastError) as error:
                 log.info("former champion cannot be compared with", topic=topic.id, version=entry.version, error=error)
 
-    def _walked(self, task: Task, entry: Entry, start_ms: int, end_ms: int) -> Walk | None:
+    def _walked(self, task: Task, entry: Entry, start_ms: int, end_ms: int) -> ForecastSeries | None:
         version = self._models.load(task, entry.version, entry.manifest_sha256)
         if version.manifest.data_end_ms >= start_ms:
             return None
@@ -128,7 +128,7 @@ def _second_is_better(compared: Comparison) -> bool:
     return compared.first_loss > compared.second_loss and abs(compared.dm) > NOISE and compared.n_effective >= ENOUGH
 
 
-def _complaint(topic: Topic, walk: Walk, section: UpdaterSection) -> str | None:
+def _complaint(topic: Topic, walk: ForecastSeries, section: UpdaterSection) -> str | None:
     """What is wrong with these answers, in words; None if they are not below the floor beyond noise."""
     own, of_baseline = walk.losses(topic.loss)
     floor = section.skill_floor or 0.0

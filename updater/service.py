@@ -55,8 +55,8 @@ class Updater:
         self.metrics = UpdaterMetrics()
         self._engine = engine = open_database(settings.database_url)
         self._candles = CandleStore(engine)
-        self._board = ProgressBoard(Heartbeats(engine), clock)
-        self._keeper = CandleKeeper(self._candles, sources, clock, self._board, self.metrics)
+        self._current = ProgressBoard(Heartbeats(engine), clock)
+        self._keeper = CandleKeeper(self._candles, sources, clock, self._current, self.metrics)
         self._models = ModelStore(settings.model_store, clock)
         self.metrics.registry.register(CandleCollector(lambda: self._keeper.followed, self._candles, clock))
         self.metrics.registry.register(ExchangeCollector(sources.every))
@@ -64,7 +64,7 @@ class Updater:
         ledger = Ledger(engine)
         reviewer = Reviewer(ledger, self._candles, self._models)
         self._tidier = Tidier(ledger, self._candles, clock)
-        self._trainer = Trainer(settings, self._models, clock, self._board, self.metrics, self._keeper.is_filled, reviewer.review)
+        self._trainer = Trainer(settings, self._models, clock, self._current, self.metrics, self._keeper.is_filled, reviewer.review)
         self._loops: list[Loop] = []
         self._configure()
 
@@ -77,7 +77,7 @@ class Updater:
         return [*loops, room, *(self._check_topic(topic) for topic in topics)]
 
     def _check_topic(self, topic: Topic) -> Check:
-        progress = self._board.of(topic.task)
+        progress = self._current.of(topic.task)
         now_ms = self._clock.now_ms()
         newest = self._candles.newest(topic.task.symbol, topic.task.interval, now_ms)
         if not progress.trained:
@@ -114,7 +114,7 @@ class Updater:
         stop.set()
         for loop in self._loops:
             loop.join(3)
-        self._board.beat_safely("stopped")
+        self._current.beat_safely("stopped")
         log.info("updater stopped")
         return 1 if failed else 0
 
@@ -126,7 +126,7 @@ class Updater:
         """The main thread's own round: whatever fails in it is tried again with the next."""
         try:
             self._config.follow(self._configure)
-            self._board.beat_safely("running")
+            self._current.beat_safely("running")
             self._look_at_journal()
         except Exception as error:
             log.exception("loop failed, starting it again", loop="main", error=error)
@@ -142,7 +142,7 @@ class Updater:
     def _configure(self) -> None:
         config = self._config.current
         topics = config.topics(self._settings.inference_url)
-        self._board.follow(topics)
+        self._current.follow(topics)
         self._keeper.configure(config, topics, self._served(topics))
         self._trainer.configure(config.updater, topics)
         self._tidier.configure(config.updater, topics)

@@ -75,7 +75,7 @@ class Trainer:
         settings: Settings,
         store: ModelStore,
         clock: Clock,
-        board: ProgressBoard,
+        current: ProgressBoard,
         metrics: UpdaterMetrics,
         is_filled: Callable[[Topic], bool],
         review: Review,
@@ -83,7 +83,7 @@ class Trainer:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._board = board
+        self._current = current
         self._metrics = metrics
         self._is_filled = is_filled
         self._review = review
@@ -100,7 +100,7 @@ class Trainer:
         for topic in topics:
             # By the pointer alone: whether it verifies is found out where a training would be begun.
             if self._store.champion_version(topic.task) is not None:
-                self._board.update(topic.task, trained=True, state=State.READY)
+                self._current.update(topic.task, trained=True, state=State.READY)
 
     def run(self, stop: threading.Event) -> None:
         """Train what is due until stopped."""
@@ -131,7 +131,7 @@ class Trainer:
         if finding.back_to is not None:
             self._store.rollback(task, to=finding.back_to, reason=finding.reason)
             self._metrics.remedies.labels(topic.id, "rolled back").inc()
-            self._board.update(task, detail=finding.reason)
+            self._current.update(task, detail=finding.reason)
             log.warning("rolled back", topic=topic.id, model=str(task), version=finding.back_to, reason=finding.reason)
         elif self._age_of_newest(task, now_ms) >= self._section.skill_window.ms:
             self._complaints[task] = finding.reason
@@ -157,13 +157,13 @@ class Trainer:
         if lack:
             log.warning("trainings wait for room on the disk", error=lack)
             for item in due:
-                self._board.update(item.topic.task, detail=lack)
+                self._current.update(item.topic.task, detail=lack)
         return lack is None
 
     def train(self, due: list[Due], stop: threading.Event) -> None:
         """Hold a contest for each of `due`, several at a time, and publish each result as it comes."""
         for item in due:
-            self._board.update(item.topic.task, state=State.TRAINING, detail=item.reason)
+            self._current.update(item.topic.task, state=State.TRAINING, detail=item.reason)
             log.info("training", topic=item.topic.id, model=str(item.topic.task), reason=item.reason)
             if item.topic.task in self._complaints:
                 self._metrics.remedies.labels(item.topic.id, "retrained").inc()
@@ -192,8 +192,8 @@ class Trainer:
         )
 
     def _publish(self, result: Trained) -> None:
-        topic, task, gate = result.topic, result.topic.task, result.draft.gate
-        version = self._store.publish(task, graph=result.graph, weights=result.weights, draft=result.draft).version
+        topic, task, gate = result.topic, result.topic.task, result.metadata.gate
+        version = self._store.publish(task, graph=result.graph, weights=result.weights, metadata=result.metadata).version
         if gate.promoted:
             self._store.promote(task, version, gate.reason)
         self._store.prune(task, self._section.keep_versions)
@@ -204,7 +204,7 @@ class Trainer:
             self._failed.pop(task, None)
         else:
             self._rest(task)
-        self._board.update(task, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
+        self._current.update(task, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
         log.info("trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
 
     def _fail(self, result: Failed) -> None:
@@ -213,7 +213,7 @@ class Trainer:
         self._metrics.trainings.labels(result.topic.id, "failed").inc()
         trained = self._champions.has(task)
         state = State.READY if trained else State.FAILED
-        self._board.update(task, trained=trained, state=state, detail=str(result.error))
+        self._current.update(task, trained=trained, state=state, detail=str(result.error))
         log.warning("training failed", topic=result.topic.id, model=str(task), error=result.error)
 
     def _rest(self, task: Task, *, anew: bool = False) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import minutes
 
 MIN_OTHERS: Final = 3

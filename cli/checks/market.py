@@ -38,12 +38,12 @@ def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
     asked, started = clock.now_ms(), time.perf_counter()
     theirs = exchange.time_ms()
     trip_ms = round((time.perf_counter() - started) * 1000)
-    standing = exchange.standing()
-    weight = f", request weight {standing.used_weight} used in this minute" if standing.used_weight else ""
+    status = exchange.status()
+    weight = f", request weight {status.used_weight} used in this minute" if status.used_weight else ""
     found = ok(name, f"answers in {trip_ms} ms{weight}")
-    if standing.refusing:
+    if status.refusing:
         hint = "Put another address first in EXCHANGE_URLS."
-        found = failed(name, f"{standing.refusing} of its addresses refuse us, another one answers", hint)
+        found = failed(name, f"{status.refusing} of its addresses refuse us, another one answers", hint)
     drift_ms = asked + trip_ms // 2 - theirs
     return found + _drift(exchange, drift_ms, trip_ms)
 

@@ -21,7 +21,7 @@ from joblib import Parallel, delayed, parallel_config
 from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.dataset.bars import beside
 from forecasting.dataset.long_deviation import reach_ms
-from forecasting.evaluation.scores import Scores, Walk, walk_forward
+from forecasting.evaluation.scores import ForecastSeries, Scores, walk_forward
 from forecasting.models import model_named
 from forecasting.prediction.forecast import open_session
 from forecasting.prediction.recent_residuals import bars_to_follow
@@ -31,7 +31,7 @@ from node.config import Updater
 from node.durations import Duration, Interval
 from node.errors import NodeError, NotEnoughDataError
 from node.parent_watchdog import tied_to_this_process
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 FIELDS: Final = (
     "token", "target", "horizon", "interval", "model", "loss", "n", "n_effective", "rmse", "baseline_rmse", "ratio", "dm", "dm_p",
@@ -152,7 +152,7 @@ def _leader(plan: Plan, trial: Trial) -> str | None:
     return None if plan.leader == trial.token else plan.leader
 
 
-def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> Iterator[tuple[Candidate, Walk]]:
+def walk_on(plan: Plan, trial: Trial, candles: pd.DataFrame, start_ms: int) -> Iterator[tuple[Candidate, ForecastSeries]]:
     """Train at `start_ms` and at every refit after it, and walk each candidate until the next; NotEnoughDataError if nothing in
     the span can be forecast."""
     end = int(candles["open_time"].iloc[-1]) + trial.interval.ms
@@ -225,15 +225,15 @@ def default_train_until(candles: pd.DataFrame) -> int:
     return int(candles["open_time"].iloc[int((1 - TEST_SHARE) * len(candles))])
 
 
-def joined(walks: Sequence[Walk]) -> Walk:
+def joined(walks: Sequence[ForecastSeries]) -> ForecastSeries:
     """Walks over one stretch after another as one."""
     if not walks:
         raise NotEnoughDataError("no candle of the test has a whole window before it and a known outcome after it")
     bounds = [walk.bounds for walk in walks if walk.bounds is not None]
     sigmas = [walk.sigma for walk in walks if walk.sigma is not None]
-    return Walk(
+    return ForecastSeries(
         times=np.concatenate([walk.times for walk in walks]),
-        truth=np.concatenate([walk.truth for walk in walks]),
+        actual=np.concatenate([walk.actual for walk in walks]),
         forecast=np.concatenate([walk.forecast for walk in walks]),
         baseline=np.concatenate([walk.baseline for walk in walks]),
         scale=np.concatenate([walk.scale for walk in walks]),

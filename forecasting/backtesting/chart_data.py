@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from forecasting.dataset.bars import Floats, Integers
-from forecasting.evaluation.scores import Walk
+from forecasting.evaluation.scores import ForecastSeries
 from node.durations import HOUR_MS
 
 POINTS: Final = 400
@@ -45,9 +45,9 @@ class Curves:
     worst_hours: list[WorstHour]
 
 
-def curves_of(walk: Walk, loss: str) -> Curves:
+def curves_of(walk: ForecastSeries, loss: str) -> Curves:
     """Condense a walk, judged by `loss`."""
-    came, said = walk.truth - walk.baseline, walk.forecast - walk.baseline
+    came, said = walk.actual - walk.baseline, walk.forecast - walk.baseline
     own, of_baseline = walk.losses(loss)
     total = float(of_baseline.sum()) or 1.0
     shown = _evenly(len(came), POINTS)

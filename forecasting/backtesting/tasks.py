@@ -10,7 +10,7 @@ from forecasting.backtesting.backtest import Trial
 from market.recorded_candles import CandleFiles
 from node.config import Parameters
 from node.durations import Duration, Interval
-from node.topics import DEFAULT_LOSS, Task, Target
+from node.topics import DEFAULT_LOSS, Target, Task
 
 _SHAPES: Final = {
     Target.PRICE: "5m/1m 10m/1m 20m/1m 5m/5m 10m/5m 20m/5m 8h/1h 24h/1h",

@@ -120,7 +120,7 @@ def lag(values: Floats, steps: int) -> Floats:
     return shifted
 
 
-def trailing_sum(values: Floats, span: int, stride: int = 1) -> Floats:
+def rolling_sum(values: Floats, span: int, stride: int = 1) -> Floats:
     """Sum of the newest `span` values that lie `stride` rows apart, at every row; NaN where there are not so many.
 
     Built from blocks of doubling length, so that a sum is made of its own values alone, in one fixed order: longer or shorter
@@ -139,12 +139,12 @@ def trailing_sum(values: Floats, span: int, stride: int = 1) -> Floats:
         length *= 2
 
 
-def trailing_mean(values: Floats, span: int) -> Floats:
+def rolling_mean(values: Floats, span: int) -> Floats:
     """Mean of the newest `span` values at every row; NaN for the first `span - 1` rows."""
-    return trailing_sum(values, span) / span
+    return rolling_sum(values, span) / span
 
 
-def trailing_maximum(values: Floats, span: int) -> Floats:
+def rolling_max(values: Floats, span: int) -> Floats:
     """Largest of the newest `span` values at every row; NaN for the first `span - 1` rows."""
     largest, reach = values, 1
     while reach < span:
@@ -154,7 +154,7 @@ def trailing_maximum(values: Floats, span: int) -> Floats:
     return largest.copy()
 
 
-def decaying_mean(values: Floats, half_life: float, span: int) -> Floats:
+def ewm_mean(values: Floats, half_life: float, span: int) -> Floats:
     """Mean of the newest `span` values with weights that halve every `half_life` of them; NaN for the first `span - 1` rows."""
     weights = 0.5 ** (np.arange(span) / half_life)
     total = np.zeros_like(values)
@@ -165,7 +165,7 @@ def decaying_mean(values: Floats, half_life: float, span: int) -> Floats:
 
 def root_mean_square_return(bars: Bars, span: int) -> Floats:
     """Root of the mean squared one-bar log return over the newest `span` returns, which read `span + 1` candles."""
-    root: Floats = np.sqrt(trailing_mean(bars.log_returns**2, span))
+    root: Floats = np.sqrt(rolling_mean(bars.log_returns**2, span))
     return root
 
 
@@ -174,5 +174,5 @@ def standard_deviation(bars: Bars, span: int) -> Floats:
     returns = bars.log_returns
     if span == 1:
         return np.abs(returns)
-    squares, total = trailing_sum(returns**2, span), trailing_sum(returns, span)
+    squares, total = rolling_sum(returns**2, span), rolling_sum(returns, span)
     return np.sqrt(np.maximum(squares - total**2 / span, 0.0) / (span - 1))

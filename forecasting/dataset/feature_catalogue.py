@@ -30,13 +30,13 @@ from forecasting.dataset.bars import (
     LEADER,
     Bars,
     Floats,
-    decaying_mean,
+    ewm_mean,
     lag,
+    rolling_max,
+    rolling_mean,
+    rolling_sum,
     root_mean_square_return,
     runs_of,
-    trailing_maximum,
-    trailing_mean,
-    trailing_sum,
 )
 from forecasting.dataset.volatility_features import (
     SMALLEST_DEVIATION,
@@ -88,7 +88,7 @@ def deviation(bars: Bars, span: int) -> Floats:
 
 def _scaled_return(bars: Bars, span: int) -> Floats:
     """Log return over `span` bars, in deviations of such a return."""
-    return trailing_sum(bars.log_returns, span) / (deviation(bars, SCALE_SPAN) * math.sqrt(span))
+    return rolling_sum(bars.log_returns, span) / (deviation(bars, SCALE_SPAN) * math.sqrt(span))
 
 
 def _log_volatility(bars: Bars, span: int) -> Floats:
@@ -103,14 +103,14 @@ def _volatility_ratio(bars: Bars, span: int) -> Floats:
 
 def _relative_volume(bars: Bars, span: int) -> Floats:
     """Log of the candle's volume against its mean over `span` bars; bounded below, and 0 where nothing was traded at all."""
-    mean = trailing_mean(bars.volume, span)
+    mean = rolling_mean(bars.volume, span)
     ratio = np.divide(bars.volume, mean, out=np.ones_like(mean), where=mean > 0)
     return np.where(np.isnan(mean), np.nan, np.log((ratio + 0.01) / 1.01))
 
 
 def _volume_ratio(bars: Bars, span: int) -> Floats:
     """Log of the mean volume over `span` bars against that over a long span; bounded below, 0 where nothing was traded at all."""
-    recent, usual = trailing_mean(bars.volume, span), trailing_mean(bars.volume, DAY_SPAN)
+    recent, usual = rolling_mean(bars.volume, span), rolling_mean(bars.volume, DAY_SPAN)
     ratio = np.divide(recent, usual, out=np.ones_like(usual), where=usual > 0)
     return np.where(np.isnan(usual), np.nan, np.log((ratio + 0.01) / 1.01))
 
@@ -118,13 +118,13 @@ def _volume_ratio(bars: Bars, span: int) -> Floats:
 def _log_bipower(bars: Bars, span: int) -> Floats:
     """Log of the deviation over `span` bars as products of neighbouring returns tell it: a single jump hardly counts."""
     sizes = np.abs(bars.log_returns)
-    root: Floats = np.sqrt(trailing_mean(sizes * lag(sizes, 1), span) * (np.pi / 2))
+    root: Floats = np.sqrt(rolling_mean(sizes * lag(sizes, 1), span) * (np.pi / 2))
     return np.log(np.maximum(root, SMALLEST_DEVIATION))
 
 
 def _log_largest_return(bars: Bars, span: int) -> Floats:
     """Log of the largest of the newest `span` returns, whatever its sign."""
-    return np.log(np.maximum(trailing_maximum(np.abs(bars.log_returns), span), SMALLEST_DEVIATION))
+    return np.log(np.maximum(rolling_max(np.abs(bars.log_returns), span), SMALLEST_DEVIATION))
 
 
 def _scaled_move(bars: Bars, span: int) -> Floats:
@@ -145,7 +145,7 @@ def _return_times_volume(bars: Bars, span: int) -> Floats:
 
 def _range_position(bars: Bars, span: int) -> Floats:
     """Where the close lies between the lowest low (-1) and the highest high (1) of `span` bars; 0 where these are one."""
-    high, low = trailing_maximum(bars.high, span), -trailing_maximum(-bars.low, span)
+    high, low = rolling_max(bars.high, span), -rolling_max(-bars.low, span)
     width = high - low
     place = np.divide(2 * bars.close - high - low, width, out=np.zeros_like(width), where=width > 0)
     return np.where(np.isnan(width), np.nan, place)
@@ -153,34 +153,34 @@ def _range_position(bars: Bars, span: int) -> Floats:
 
 def _log_decaying_volatility(bars: Bars, half_life: int) -> Floats:
     """Log of the deviation as a mean of squared returns whose weights halve every `half_life` bars."""
-    squares = decaying_mean(bars.log_returns**2, half_life, DECAY_SPANS * half_life)
+    squares = ewm_mean(bars.log_returns**2, half_life, DECAY_SPANS * half_life)
     return np.log(np.maximum(np.sqrt(squares), SMALLEST_DEVIATION))
 
 
 def _decaying_return(bars: Bars, half_life: int) -> Floats:
     """Mean of returns whose weights halve every `half_life` bars, in deviations of such a mean if returns have no memory."""
-    mean = decaying_mean(bars.log_returns, half_life, DECAY_SPANS * half_life)
+    mean = ewm_mean(bars.log_returns, half_life, DECAY_SPANS * half_life)
     return mean / (deviation(bars, SCALE_SPAN) * math.sqrt(math.log(2) / (2 * half_life)))
 
 
 def _taker_imbalance(bars: Bars, span: int) -> Floats:
     """What takers bought less what they sold over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
-    volume = trailing_sum(bars.volume, span)
-    balance = trailing_sum(2 * bars.taker_base - bars.volume, span)
+    volume = rolling_sum(bars.volume, span)
+    balance = rolling_sum(2 * bars.taker_base - bars.volume, span)
     part = np.divide(balance, volume, out=np.zeros_like(volume), where=volume > 0)
     return np.where(np.isnan(balance), np.nan, part)
 
 
 def _signed_volume(bars: Bars, span: int) -> Floats:
     """Root of what takers bought less what they sold, against the mean volume over `span` bars, with its sign."""
-    mean, balance = trailing_mean(bars.volume, span), 2 * bars.taker_base - bars.volume
+    mean, balance = rolling_mean(bars.volume, span), 2 * bars.taker_base - bars.volume
     size = np.divide(np.abs(balance), mean, out=np.zeros_like(mean), where=mean > 0)
     return np.where(np.isnan(mean), np.nan, np.sign(balance) * np.sqrt(size))
 
 
 def _trades_surprise(bars: Bars, span: int) -> Floats:
     """Log of the number of trades against its mean over `span` bars."""
-    return np.log((bars.trades + 1) / (trailing_mean(bars.trades, span) + 1))
+    return np.log((bars.trades + 1) / (rolling_mean(bars.trades, span) + 1))
 
 
 def _leader_of(bars: Bars) -> Bars:

@@ -14,10 +14,10 @@ from typing import Final, Self
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats, Integers, lag, trailing_sum
+from forecasting.dataset.bars import Floats, Integers, lag, rolling_sum
 from market.candle_store import CandleStore
 from node.durations import DAY_MS, Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 MAX_RETURNS: Final = 100
 MAX_SPAN_MS: Final = 365 * DAY_MS
@@ -84,4 +84,4 @@ def stored_deviation(candles: CandleStore, task: Task, end_ms: Integers) -> Floa
 def _strided(values: Floats, count: int, stride: int) -> Floats:
     """At every place the sum of the newest `count` values that lie `stride` apart; nothing lies before the first."""
     padded = np.concatenate((np.zeros((count - 1) * stride), values))
-    return trailing_sum(padded, count, stride)[(count - 1) * stride :]
+    return rolling_sum(padded, count, stride)[(count - 1) * stride :]

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from forecasting.dataset.feature_catalogue import FEATURES, SCALE_SPAN, needs_of, reads_leader, warm_up_of
 from node.durations import Duration, Interval
 from node.errors import ForecastError
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 DEFAULT_ESTIMATOR: Final = "standard_deviation"
 

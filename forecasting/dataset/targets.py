@@ -30,11 +30,11 @@ from node.truth import unit
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Per candle, shape [n], in model space; `truth` is NaN where the horizon has not passed or crosses a gap."""
+    """Per candle, shape [n], in model space; `actual` is NaN where the horizon has not passed or crosses a gap."""
 
     baseline: Floats
     scale: Floats
-    truth: Floats
+    actual: Floats
 
 
 ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}
@@ -47,10 +47,10 @@ def targets_of(bars: Bars, signature: Signature) -> Targets:
     if signature.target is Target.VOLATILITY:
         volatility = ESTIMATORS[signature.estimator](bars, steps)
         trailing = np.log(np.maximum(volatility, SMALLEST_DEVIATION))
-        return Targets(baseline=trailing, scale=np.where(np.isnan(trailing), np.nan, 1.0), truth=_lead(trailing, steps))
+        return Targets(baseline=trailing, scale=np.where(np.isnan(trailing), np.nan, 1.0), actual=_lead(trailing, steps))
     logs = np.log(bars.close)
     scale = deviation(bars, signature.scale_span) * math.sqrt(steps)
-    return Targets(baseline=np.where(np.isnan(scale), np.nan, 0.0), scale=scale, truth=_lead(logs - lag(logs, steps), steps))
+    return Targets(baseline=np.where(np.isnan(scale), np.nan, 0.0), scale=scale, actual=_lead(logs - lag(logs, steps), steps))
 
 
 def from_model_space(target: Target, steps: int, value: float, last_price: float) -> float:

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Bars, Floats, standard_deviation, trailing_mean
+from forecasting.dataset.bars import Bars, Floats, rolling_mean, standard_deviation
 from node.durations import DAY_MS, HOUR_MS
 
 Compute = Callable[[Bars], Floats]
@@ -40,7 +40,7 @@ class Gap:
 
 def log_mean_size(bars: Bars, span: int) -> Floats:
     """Log of the deviation as the mean size of `span` returns tells it: less moved by one large return than their squares."""
-    return np.log(np.maximum(trailing_mean(np.abs(bars.log_returns), span) * math.sqrt(np.pi / 2), SMALLEST_DEVIATION))
+    return np.log(np.maximum(rolling_mean(np.abs(bars.log_returns), span) * math.sqrt(np.pi / 2), SMALLEST_DEVIATION))
 
 
 def phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
@@ -56,7 +56,7 @@ def log_standard_deviation(bars: Bars, span: int) -> Floats:
 def log_range(bars: Bars, span: int) -> Floats:
     """Log of Parkinson's volatility: what the ranges from low to high over `span` bars say of the deviation."""
     ranges: Floats = np.log(bars.high / bars.low)
-    size: Floats = np.sqrt(trailing_mean(ranges**2, span) / (4 * np.log(2)))
+    size: Floats = np.sqrt(rolling_mean(ranges**2, span) / (4 * np.log(2)))
     return np.log(np.maximum(size, SMALLEST_DEVIATION))
 
 

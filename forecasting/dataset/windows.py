@@ -37,7 +37,7 @@ class Dataset:
     features: npt.NDArray[np.float32]
     baseline: Floats
     scale: Floats
-    truth: Floats
+    actual: Floats
     usable: Integers
     known: Integers
 
@@ -57,18 +57,18 @@ def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
     candles = with_all_of(candles, signature.columns)
     count = len(candles)
     features = np.full((count, len(signature.features)), np.nan, np.float32)
-    baseline, scale, truth = (np.full(count, np.nan) for _ in range(3))
+    baseline, scale, actual = (np.full(count, np.nan) for _ in range(3))
     whole = np.zeros(count, bool)
     for run in runs_of(candles, signature.interval):
         place = slice(run.start, run.stop)
         targets = targets_of(run.bars, signature)
         features[place] = features_of(run.bars, signature.features)
-        baseline[place], scale[place], truth[place] = targets.baseline, targets.scale, targets.truth
+        baseline[place], scale[place], actual[place] = targets.baseline, targets.scale, targets.actual
         whole[run.start + signature.bars_needed - 1 : run.stop] = True
     usable = np.flatnonzero(whole)
     times = candles["open_time"].to_numpy(np.int64)
     closes = candles["close"].to_numpy(np.float64)
-    return Dataset(signature, times, closes, features, baseline, scale, truth, usable, usable[np.isfinite(truth[usable])])
+    return Dataset(signature, times, closes, features, baseline, scale, actual, usable, usable[np.isfinite(actual[usable])])
 
 
 def sigma_at(dataset: Dataset, rows: Integers) -> Floats:

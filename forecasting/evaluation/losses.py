@@ -43,52 +43,52 @@ LEAST_LOSS: Final = 1e-100
 """What the network's package adds before it takes the logarithm."""
 
 
-def squared(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def squared(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """`mse`, before the mean."""
-    return (forecast - truth) ** 2
+    return (forecast - actual) ** 2
 
 
-def absolute(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def absolute(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """`mae`, before the mean."""
-    return np.abs(forecast - truth)
+    return np.abs(forecast - actual)
 
 
-def huber(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def huber(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Squared up to one scale, absolute beyond."""
-    error = np.abs(forecast - truth) / scale
+    error = np.abs(forecast - actual) / scale
     return np.where(error <= HUBER_DELTA, error**2 / 2, HUBER_DELTA * (error - HUBER_DELTA / 2))
 
 
-def zptae(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def zptae(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Absolute error after a power-law tanh, plus a penalty that only absurd forecasts feel."""
-    z_truth, z_forecast = truth / scale, forecast / scale
+    z_truth, z_forecast = actual / scale, forecast / scale
     penalty = (ZPTAE_PENALTY * np.abs(z_forecast - z_truth)) ** 4
     return np.abs(_power_tanh(z_forecast) - _power_tanh(z_truth)) + penalty
 
 
-def ztae(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def ztae(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Absolute error after a tanh: beyond a large move, forecasts are hardly told apart."""
-    distance: Floats = np.abs(np.tanh(forecast / scale) - np.tanh(truth / scale))
+    distance: Floats = np.abs(np.tanh(forecast / scale) - np.tanh(actual / scale))
     return distance
 
 
-def czar(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def czar(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """Composite zero-agnostic return loss: a forecast that falls short of a move costs the more the larger the move.
 
     Next to zero the truth has no direction worth speaking of, so there a constant is added that fades as the truth becomes a move;
     no forecast can do anything about it, but it keeps the loss from vanishing, whose logarithm the network takes.
     """
-    return _czar(truth / scale, forecast / scale, CZAR_ALPHA)
+    return _czar(actual / scale, forecast / scale, CZAR_ALPHA)
 
 
-def czar_scored(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+def czar_scored(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
     """The same with the α that reputers use."""
-    return _czar(truth / scale, forecast / scale, CZAR_SCORED_ALPHA)
+    return _czar(actual / scale, forecast / scale, CZAR_SCORED_ALPHA)
 
 
-def czar_graded(truth: Floats, forecast: Floats, scale: Floats | float) -> Floats:
+def czar_graded(actual: Floats, forecast: Floats, scale: Floats | float) -> Floats:
     """The same with the α and τ that the builder kit grades with."""
-    return _czar(truth / scale, forecast / scale, CZAR_GRADED_ALPHA, CZAR_GRADED_TAU)
+    return _czar(actual / scale, forecast / scale, CZAR_GRADED_ALPHA, CZAR_GRADED_TAU)
 
 
 def _czar(z_truth: Floats, z_forecast: Floats, alpha: float, temperature: float = CZAR_TAU) -> Floats:
@@ -102,10 +102,10 @@ def _czar(z_truth: Floats, z_forecast: Floats, alpha: float, temperature: float 
     return loss
 
 
-def _czar_unsoftened(truth: Floats, forecast: Floats, delta: float, curve: float) -> Floats:
-    sign = np.where(truth >= 0, 1.0, -1.0)
+def _czar_unsoftened(actual: Floats, forecast: Floats, delta: float, curve: float) -> Floats:
+    sign = np.where(actual >= 0, 1.0, -1.0)
     # Both from the side on which the truth lies: `said` is negative on the wrong side.
-    size, said = np.abs(truth), sign * forecast
+    size, said = np.abs(actual), sign * forecast
     whole = _rise(0.0, size, delta, curve)
     bend = np.minimum(_bend(0.0, delta, curve), _bend(size, delta, curve))
     wrong_side = _bend(0.0, delta, curve) * said**2 / 2 - said + whole
@@ -154,8 +154,8 @@ def as_scored(name: str) -> Loss:
     """What the chain makes of a loss: its decimal logarithm, by (truth, forecast, σ); ForecastError if there is no such loss."""
     loss_of(name)
 
-    def logarithm(truth: Floats, forecast: Floats, scale: Floats) -> Floats:
-        logs: Floats = np.log10(_SCORED[name](truth, forecast, scale) + LEAST_LOSS)
+    def logarithm(actual: Floats, forecast: Floats, scale: Floats) -> Floats:
+        logs: Floats = np.log10(_SCORED[name](actual, forecast, scale) + LEAST_LOSS)
         return logs
 
     return logarithm

@@ -114,14 +114,14 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class ForecastSeries:
     """A model walked forward over a span: what it said at every bar and what came of it. All [n], in model space.
 
     `times` are the open times of the newest candle that each forecast could see.
     """
 
     times: Integers
-    truth: Floats
+    actual: Floats
     forecast: Floats
     baseline: Floats
     scale: Floats
@@ -142,7 +142,7 @@ class Walk:
     def score(self, loss: str) -> Scores:
         """Beside the baseline."""
         return score(
-            self.truth,
+            self.actual,
             self.forecast,
             self.baseline,
             self.steps,
@@ -157,21 +157,21 @@ class Walk:
 
     def losses(self, name: str) -> tuple[Floats, Floats]:
         """What each forecast lost, and what the baseline would have, each [n]."""
-        return Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target, self.unit).losses(name)
+        return Paid.of(self.actual, self.forecast, self.baseline, self.scale, self.target, self.unit).losses(name)
 
     def logarithms(self, name: str) -> Floats:
         """What each forecast lost as the chain scores it, [n]; NaN where the σ that the loss needs is not known."""
-        paid = Paid.of(self.truth, self.forecast, self.baseline, self.scale, self.target, self.unit)
+        paid = Paid.of(self.actual, self.forecast, self.baseline, self.scale, self.target, self.unit)
         return paid.logarithms(name, self.sigma)[0]
 
-    def compare(self, other: Walk, loss: str) -> Comparison:
+    def compare(self, other: ForecastSeries, loss: str) -> Comparison:
         """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
         _, mine, theirs = np.intersect1d(self.times, other.times, assume_unique=True, return_indices=True)
         if len(mine) == 0:
             raise NotEnoughDataError("the two models were never asked at the same time")
-        truth, scale = self.truth[mine], self.scale[mine]
+        actual, scale = self.actual[mine], self.scale[mine]
         return compare(
-            truth,
+            actual,
             self.forecast[mine],
             other.forecast[theirs],
             self.steps,
@@ -185,7 +185,7 @@ class Walk:
 
 
 def score(
-    truth: Floats,
+    actual: Floats,
     forecast: Floats,
     baseline: Floats,
     steps: int,
@@ -204,22 +204,22 @@ def score(
     `target` says what model space is, a log return where it is not given; `times` [n] (milliseconds UTC) and `bounds` [n, 6] bring
     the worst hour and the coverage, `sigma` [n] the losses as scored. Levels of volatility times `unit` are in the network's unit.
     """
-    _check(truth, forecast, baseline)
-    paid = Paid.of(truth, forecast, baseline, scale, target, unit)
+    _check(actual, forecast, baseline)
+    paid = Paid.of(actual, forecast, baseline, scale, target, unit)
     scored, czar_scored = paid.scored(loss, sigma, steps), paid.scored("czar", sigma, steps)
     own, of_baseline = paid.losses(loss)
     test = diebold_mariano(own, of_baseline, steps)
     own_loss, baseline_loss = float(own.mean()), float(of_baseline.mean())
     rmse, baseline_rmse = _root_mean_square(paid.move - paid.said), _root_mean_square(paid.move)
-    move, said = truth - baseline, forecast - baseline
+    move, said = actual - baseline, forecast - baseline
     direction, checks = direction_of(move, said, steps), checks_of(move, said, scale, steps)
     others = [None if paid.scale is None else paid.losses(name) for name in ("czar", "zptae")]
     means = [(None, None) if pair is None else (float(pair[0].mean()), float(pair[1].mean())) for pair in others]
     worst_ms, worst_ratio = _worst_hour(paid, times)
-    coverages = _coverages(truth, bounds)
+    coverages = _coverages(actual, bounds)
     return Scores(
-        n=len(truth),
-        n_effective=len(truth) / steps,
+        n=len(actual),
+        n_effective=len(actual) / steps,
         loss_name=loss,
         loss=own_loss,
         baseline_loss=baseline_loss,
@@ -234,7 +234,7 @@ def score(
         dm=test.statistic,
         dm_p=test.p,
         log_ratio=_ratio(_root_mean_square(move - said), _root_mean_square(move)),
-        mape=float(np.abs(np.expm1(np.clip(forecast - truth, -50, 50))).mean()),
+        mape=float(np.abs(np.expm1(np.clip(forecast - actual, -50, 50))).mean()),
         r2=_r_squared(paid),
         r_p=direction.r_p,
         da_low=direction.low,
@@ -260,7 +260,7 @@ def score(
 
 
 def compare(
-    truth: Floats,
+    actual: Floats,
     first: Floats,
     second: Floats,
     steps: int,
@@ -276,15 +276,15 @@ def compare(
 
     The losses huber, zptae and czar need the `scale`, and all but mse and mae need the `baseline` where it is not zero.
     """
-    _check(truth, first, second)
-    origin = np.zeros_like(truth) if baseline is None else baseline
-    paid = [Paid.of(truth, forecast, origin, scale, target, unit) for forecast in (first, second)]
+    _check(actual, first, second)
+    origin = np.zeros_like(actual) if baseline is None else baseline
+    paid = [Paid.of(actual, forecast, origin, scale, target, unit) for forecast in (first, second)]
     losses, logs = [each.losses(loss)[0] for each in paid], [each.logarithms(loss, sigma)[0] for each in paid]
     told = telling(logs[0], logs[1])
     test = diebold_mariano(losses[0], losses[1], steps)
     means = [float(values.mean()) for values in losses]
     as_scored_too = diebold_mariano(logs[0][told], logs[1][told], steps).statistic if told.any() else None
-    return Comparison(len(truth), len(truth) / steps, means[0], means[1], test.statistic, test.p, as_scored_too)
+    return Comparison(len(actual), len(actual) / steps, means[0], means[1], test.statistic, test.p, as_scored_too)
 
 
 def walk_forward(
@@ -294,7 +294,7 @@ def walk_forward(
     start_ms: int,
     end_ms: int,
     intervals: Intervals | None = None,
-) -> Walk:
+) -> ForecastSeries:
     """Ask a graph at every bar of a span that it never saw.
 
     `candles` should begin `signature.bars_needed` bars before the span, or, for intervals that follow errors from the span's first
@@ -305,16 +305,18 @@ def walk_forward(
     return walk_over(session, dataset, dataset.between(start_ms, end_ms), intervals)
 
 
-def walk_over(session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None) -> Walk:
+def walk_over(
+    session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None
+) -> ForecastSeries:
     """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
     if len(rows) == 0:
         raise NotEnoughDataError(f"no candle of {dataset.signature.task} in this span has a whole window and a known outcome")
     counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
     said = answers_at(session, dataset, np.union1d(rows, counted))
     wanted = said.at(rows)
-    return Walk(
+    return ForecastSeries(
         times=dataset.times[rows],
-        truth=wanted.truth,
+        actual=wanted.actual,
         forecast=wanted.forecast,
         baseline=wanted.baseline,
         scale=wanted.scale,
@@ -358,7 +360,9 @@ def _worst_hour(paid: Paid, times: Integers | None) -> tuple[int | None, float |
     return int(hours[worst]) * HOUR_MS, _ratio(math.sqrt(own[worst]), math.sqrt(of_baseline[worst]))
 
 
-def _coverages(truth: Floats, bounds: Floats | None) -> list[float | None]:
+def _coverages(actual: Floats, bounds: Floats | None) -> list[float | None]:
     if bounds is None:
         return [None for _ in LEVELS]
-    return [float(np.mean((bounds[:, place] <= truth) & (truth <= bounds[:, place + 1]))) for place in range(0, 2 * len(LEVELS), 2)]
+    return [
+        float(np.mean((bounds[:, place] <= actual) & (actual <= bounds[:, place + 1]))) for place in range(0, 2 * len(LEVELS), 2)
+    ]

@@ -39,14 +39,14 @@ class Paid:
 
     @classmethod
     def of(
-        cls, truth: Floats, forecast: Floats, baseline: Floats, scale: Floats | None, target: Target | None, unit: float = 1.0
+        cls, actual: Floats, forecast: Floats, baseline: Floats, scale: Floats | None, target: Target | None, unit: float = 1.0
     ) -> Paid:
         """Log returns as they are, logs of volatility as levels in units."""
         if target is not Target.VOLATILITY:
-            return cls(truth - baseline, forecast - baseline, scale, True)
+            return cls(actual - baseline, forecast - baseline, scale, True)
         level = np.exp(baseline) * unit
         scaled = None if scale is None else scale * level
-        return cls(np.exp(truth) * unit - level, np.exp(forecast) * unit - level, scaled, False)
+        return cls(np.exp(actual) * unit - level, np.exp(forecast) * unit - level, scaled, False)
 
     def losses(self, name: str) -> tuple[Floats, Floats]:
         """The forecast's and the baseline's."""

@@ -13,7 +13,7 @@ import numpy as np
 from forecasting.dataset.bars import Floats, Integers
 from forecasting.evaluation.direction import Checks, checks_of
 from forecasting.evaluation.kit_grader import promotion_of
-from forecasting.evaluation.scores import Walk
+from forecasting.evaluation.scores import ForecastSeries
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import submitted_walk, walk_of
 from node.durations import Duration
@@ -95,10 +95,10 @@ def grade_topic(ledger: Ledger, topic: Topic, *, since_ms: int) -> Grading:
     return _grade_walk(topic, "answers", walk_of(topic.task, answered))
 
 
-def _grade_walk(topic: Topic, basis: str, walk: Walk) -> Grading:
+def _grade_walk(topic: Topic, basis: str, walk: ForecastSeries) -> Grading:
     epochs = epochs_of(walk.times)
     return grade_returns(
-        walk.truth - walk.baseline,
+        walk.actual - walk.baseline,
         walk.forecast - walk.baseline,
         basis=basis,
         steps=walk.steps,

@@ -26,10 +26,10 @@ from forecasting.prediction.conformal import LEVELS
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, upsert_statement
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 EDGES: Final = tuple(f"{side}_{level}" for level in LEVELS for side in ("low", "high"))
-"""The intervals' edges at the horizon, in the order of `Walk.bounds`."""
+"""The intervals' edges at the horizon, in the order of `ForecastSeries.bounds`."""
 
 COLUMNS: Final = ("topic_id", "made_from", "for_when", "value", *EDGES, "baseline", "last_price", "version", "truth")
 """What `Ledger.answers` gives."""
@@ -171,15 +171,15 @@ class Ledger:
         return pd.DataFrame(rows, columns=names).astype(numbers)
 
     def _with_truth(self, answers: pd.DataFrame) -> pd.DataFrame:
-        """With `truth` in model space and `close_then`, the close at the horizon's end; NaN where they are not known."""
+        """With `actual` in model space and `close_then`, the close at the horizon's end; NaN where they are not known."""
         answers["truth"], answers["close_then"] = np.nan, np.nan
         for (token, target, horizon), of_task in answers.groupby(["token", "target", "horizon"], sort=False):
             task = Task(str(token), Target(str(target)), Duration.parse(str(horizon)))
             first, last = int(of_task["made_from"].min()), int(of_task["made_from"].max())
             candles = self._candles.window(task.symbol, task.interval, first, last + task.horizon.ms)
-            truth = pd.Series(truths(task, candles), candles["open_time"])
+            actual = pd.Series(actuals(task, candles), candles["open_time"])
             close = pd.Series(candles["close"].to_numpy(), candles["open_time"])
-            answers.loc[of_task.index, "truth"] = truth.reindex(of_task["made_from"]).to_numpy()
+            answers.loc[of_task.index, "truth"] = actual.reindex(of_task["made_from"]).to_numpy()
             answers.loc[of_task.index, "close_then"] = close.reindex(of_task["made_from"] + task.horizon.ms).to_numpy()
         return answers
 
@@ -190,12 +190,12 @@ def _volatilities(answers: pd.DataFrame, name: str) -> list[float]:
     return [from_model_space(Target.VOLATILITY, *each, math.nan) for each in zip(steps, answers[name].tolist(), strict=True)]
 
 
-def truths(task: Task, candles: pd.DataFrame) -> Floats:
+def actuals(task: Task, candles: pd.DataFrame) -> Floats:
     """What came of a forecast made at each of the candles [n], in model space; NaN where it is not known."""
     signature = Signature(task.token, task.target, task.horizon, task.interval, window=1, features=())
     found = np.full(len(candles), np.nan)
     for run in runs_of(candles, task.interval):
-        found[run.start : run.stop] = targets_of(run.bars, signature).truth
+        found[run.start : run.stop] = targets_of(run.bars, signature).actual
     return found
 
 

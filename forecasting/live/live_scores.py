@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from forecasting.dataset.bars import Floats
-from forecasting.evaluation.scores import Scores, Walk
+from forecasting.evaluation.scores import ForecastSeries, Scores
 from forecasting.live.ledger import EDGES, Ledger
 from node.durations import DAY_MS, MINUTE_MS
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 
 SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
@@ -107,13 +107,13 @@ def submitted_losses(ledger: Ledger, topic: Topic, *, since_ms: int, until_ms: i
     return {base: loss for base, loss in zip(judged["base_ms"].tolist(), losses.tolist(), strict=True) if math.isfinite(loss)}
 
 
-def submitted_walk(task: Task, judged: pd.DataFrame) -> Walk:
+def submitted_walk(task: Task, judged: pd.DataFrame) -> ForecastSeries:
     """What `Submissions.judged` found, as the judge takes it: its steps are the nonces that one horizon holds."""
     times = judged["base_ms"].to_numpy()
     pace_ms = float(np.median(np.diff(times))) if len(times) > 1 else task.horizon.ms
-    return Walk(
+    return ForecastSeries(
         times=times,
-        truth=judged["actual"].to_numpy(np.float64),
+        actual=judged["actual"].to_numpy(np.float64),
         forecast=judged["forecast"].to_numpy(np.float64),
         baseline=judged["baseline"].to_numpy(np.float64),
         scale=judged["scale"].to_numpy(np.float64),
@@ -129,12 +129,12 @@ def _sigma(task: Task, judged: pd.DataFrame) -> Floats | None:
     return None if task.target is Target.VOLATILITY else judged["sigma"].to_numpy(np.float64)
 
 
-def walk_of(task: Task, judged: pd.DataFrame) -> Walk:
+def walk_of(task: Task, judged: pd.DataFrame) -> ForecastSeries:
     """What `Ledger.judged` found, as the judge takes it."""
     edges = judged[list(EDGES)]
-    return Walk(
+    return ForecastSeries(
         times=judged["made_from"].to_numpy(),
-        truth=judged["truth"].to_numpy(),
+        actual=judged["truth"].to_numpy(),
         forecast=judged["forecast"].to_numpy(),
         baseline=judged["baseline"].to_numpy(),
         scale=judged["scale"].to_numpy(),
@@ -145,12 +145,12 @@ def walk_of(task: Task, judged: pd.DataFrame) -> Walk:
     )
 
 
-def _score(topic: Topic, version: str | None, walk: Walk) -> LiveScore:
+def _score(topic: Topic, version: str | None, walk: ForecastSeries) -> LiveScore:
     first, last = int(walk.times[0]), int(walk.times[-1])
     return LiveScore(topic.id, version, first, last, walk.score(topic.loss), _rolling(topic, walk))
 
 
-def _rolling(topic: Topic, walk: Walk) -> tuple[RollingSkill, ...]:
+def _rolling(topic: Topic, walk: ForecastSeries) -> tuple[RollingSkill, ...]:
     """From the first horizon on; thinned from the newest back, so that the newest is always there."""
     times = pd.to_datetime(walk.times, unit="ms", utc=True)
     own, of_baseline = (

@@ -23,7 +23,7 @@ from forecasting.live.bounded_deletion import forget
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, upsert_statement
 from node.durations import MINUTE_MS, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import TopicInterval, priced_by, unit
 
 COLUMNS: Final = (
@@ -178,7 +178,7 @@ class Submissions:
         before, after = np.full(len(candles), np.nan), np.full(len(candles), np.nan)
         for run in runs_of(candles, Interval.MINUTE):
             targets = targets_of(run.bars, signature)
-            before[run.start : run.stop], after[run.start : run.stop] = targets.baseline, targets.truth
+            before[run.start : run.stop], after[run.start : run.stop] = targets.baseline, targets.actual
         factor = unit(task.target, minutes)
         found = [np.exp(pd.Series(values, times).reindex(bases).to_numpy()) * factor for values in (before, after)]
         return found[0], found[1]

@@ -13,10 +13,10 @@ from torch import nn
 
 from forecasting.models.birnn import BiRNN, BiRNNSettings
 from forecasting.models.conv_lstm import ConvLSTM, ConvLSTMSettings
-from forecasting.models.ensemble import Auto
-from forecasting.models.lstm_gru import Gated, GatedSettings
+from forecasting.models.ensemble import Ensemble
+from forecasting.models.lstm_gru import LstmGru, LstmGruSettings
 from forecasting.models.mlp import MLP, MLPSettings
-from forecasting.models.zero_network import Nothing
+from forecasting.models.zero_network import ZeroNetwork
 from node.errors import TrainingError
 from node.topics import Target
 
@@ -46,10 +46,10 @@ class Model:
 
 
 def _nothing(features: int) -> nn.Module:
-    return Nothing()
+    return ZeroNetwork()
 
 
-Settings = BiRNNSettings | GatedSettings | MLPSettings | ConvLSTMSettings
+Settings = BiRNNSettings | LstmGruSettings | MLPSettings | ConvLSTMSettings
 
 
 def network_model(settings: Settings) -> Model:
@@ -57,8 +57,8 @@ def network_model(settings: Settings) -> Model:
     match settings:
         case BiRNNSettings():
             return Model(settings.window, lambda features: BiRNN(features, settings))
-        case GatedSettings():
-            return Model(settings.window, lambda features: Gated(features, settings))
+        case LstmGruSettings():
+            return Model(settings.window, lambda features: LstmGru(features, settings))
         case MLPSettings():
             return Model(settings.window, lambda features: MLP(features, settings))
         case ConvLSTMSettings():
@@ -67,7 +67,7 @@ def network_model(settings: Settings) -> Model:
 
 def _auto(*members: Model) -> Model:
     windows = [member.window for member in members]
-    return Model(max(windows), lambda features: Auto([member.build(features) for member in members], windows))
+    return Model(max(windows), lambda features: Ensemble([member.build(features) for member in members], windows))
 
 
 def _line(*features: str, targets: tuple[Target, ...], plain: bool = False) -> Model:
@@ -85,8 +85,8 @@ _EWMA: Final = (
 
 NETWORKS: Final[dict[str, Settings]] = {
     "birnn": BiRNNSettings(),
-    "lstm": GatedSettings("lstm"),
-    "gru": GatedSettings("gru"),
+    "lstm": LstmGruSettings("lstm"),
+    "gru": LstmGruSettings("gru"),
     "mlp": MLPSettings(),
     "conv_lstm": ConvLSTMSettings(),
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Auto(nn.Module):
+class Ensemble(nn.Module):
     """Standardised windows [N, W, F] in, answers [N] out: the members' answers, weighted by `votes`."""
 
     votes: Tensor

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
-class GatedSettings:
+class LstmGruSettings:
     """What is chosen before training."""
 
     kind: Literal["lstm", "gru"] = "lstm"
@@ -24,10 +24,10 @@ class GatedSettings:
     """Part of the state silenced in training, before the head."""
 
 
-class Gated(nn.Module):
+class LstmGru(nn.Module):
     """Standardised windows [N, W, F] in, answers [N] out."""
 
-    def __init__(self, features: int, settings: GatedSettings) -> None:
+    def __init__(self, features: int, settings: LstmGruSettings) -> None:
         super().__init__()
         kind = nn.LSTM if settings.kind == "lstm" else nn.GRU
         self.cells = kind(input_size=features, hidden_size=settings.hidden, batch_first=True)

@@ -47,7 +47,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class WalkedLine:
+class OutOfFoldPredictions:
     """Answers [n] that a line gave at `rows`, each fitted on what was known before; and the penalty that did best there."""
 
     rows: Integers
@@ -68,7 +68,7 @@ def fit_lines(features: Floats, targets: Floats, penalties: Sequence[float]) -> 
     return lines
 
 
-def walk_line(features: Floats, targets: Floats, rows: Integers, steps: int, penalties: Sequence[float]) -> WalkedLine:
+def walk_line(features: Floats, targets: Floats, rows: Integers, steps: int, penalties: Sequence[float]) -> OutOfFoldPredictions:
     """Walk a line forward over `rows` [n] (ascending) of features [m, F] and targets [m], fold by fold.
 
     Each fold is answered by lines fitted on all rows before it, less an embargo of `steps` rows, so that no truth they learned from
@@ -83,28 +83,28 @@ def walk_line(features: Floats, targets: Floats, rows: Integers, steps: int, pen
     asked = rows[int(edges[0]) :]
     answers = [np.concatenate(piece) for piece in pieces]
     best = min(range(len(answers)), key=lambda number: _error(targets[asked], answers[number]))
-    return WalkedLine(asked, answers[best], penalties[best])
+    return OutOfFoldPredictions(asked, answers[best], penalties[best])
 
 
 def fit_line(
     features: Floats, targets: Floats, training: Integers, validation: Integers, penalties: Sequence[float]
 ) -> tuple[Line, float]:
     """The line of the training rows whose penalty did best on the validation rows, already as small as it should be there."""
-    truth = targets[validation]
+    actual = targets[validation]
     lines = fit_lines(features[training], targets[training], penalties)
-    best = min(lines, key=lambda line: _error(truth, line(features[validation])))
-    trust = _trust(truth, best(features[validation]))
+    best = min(lines, key=lambda line: _error(actual, line(features[validation])))
+    trust = _trust(actual, best(features[validation]))
     return Line(best.weights * trust, best.bias * trust), trust
 
 
-def _error(truth: Floats, answers: Floats) -> float:
+def _error(actual: Floats, answers: Floats) -> float:
     """Mean squared error after the shrinking that suits the answers best."""
-    return float(np.mean((truth - _trust(truth, answers) * answers) ** 2))
+    return float(np.mean((actual - _trust(actual, answers) * answers) ** 2))
 
 
-def _trust(truth: Floats, answers: Floats) -> float:
+def _trust(actual: Floats, answers: Floats) -> float:
     size = float(np.mean(answers**2))
-    return float(np.clip(np.mean(answers * truth) / size, 0.0, 1.0)) if size > 0 else 0.0
+    return float(np.clip(np.mean(answers * actual) / size, 0.0, 1.0)) if size > 0 else 0.0
 
 
 def _product(first: Floats, second: Floats) -> Floats:

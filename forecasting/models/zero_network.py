@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class Nothing(nn.Module):
+class ZeroNetwork(nn.Module):
     """Standardised windows [N, W, F] in, zeros [N] out."""
 
     def forward(self, windows: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ _OUTSIDE: Final = 1 - np.array(LEVELS) / 100
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class AdaptationRate:
     """How errors are followed at one horizon. Places are moments `stride_ms` apart, counted since the epoch."""
 
     stride_ms: int
@@ -60,7 +60,7 @@ class Pace:
     """Places that each past reaches back at least."""
 
     @classmethod
-    def of(cls, signature: Signature) -> Pace:
+    def of(cls, signature: Signature) -> AdaptationRate:
         """For the horizon and the candles of a model."""
         stride = max(1, signature.steps // PLACES_PER_HORIZON)
         horizons = min(FASTEST, max(SLOWEST, SLOWEST * math.sqrt(signature.horizon.ms / HOUR_MS)))
@@ -81,29 +81,31 @@ class Pace:
         counted: npt.NDArray[np.bool_] = times % self.stride_ms == 0
         return counted
 
-    def stretches(self, places: Integers, errors_at: Integers, needed: Floats) -> Floats:
+    def interval_scales(self, places: Integers, errors_at: Integers, conformity_scores: Floats) -> Floats:
         """By what to stretch the intervals of each of LEVELS at these places, [n, 3].
 
-        `needed` [m, 3] is by what each interval should have been stretched to just hold the truth of the forecast made at each of
-        the places `errors_at` [m], ascending. What lies less than `delay` before a place has no say in it.
+        `conformity_scores` [m, 3] is by what each interval should have been stretched to just hold the truth of the forecast made
+        at each of the places `errors_at` [m], ascending. What lies less than `delay` before a place has no say in it.
         """
         starts, which = np.unique(self.start(places), return_inverse=True)
         length = int((places - starts[which]).max()) + 1
-        needed_logs = _spread_out(starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(needed, SMALLEST)))
+        needed_logs = _spread_out(
+            starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(conformity_scores, SMALLEST))
+        )
         inside = np.where(np.isnan(needed_logs), 0.0, -self.gain * _OUTSIDE)
         miss = np.where(np.isnan(needed_logs), 0.0, self.gain)
         logs = np.zeros_like(needed_logs)
         for now in range(self.delay, length):
             then = now - self.delay
             logs[now] = logs[now - 1] + inside[then] + miss[then] * (needed_logs[then] > logs[then])
-        stretches: Floats = np.exp(logs[places - starts[which], which])
-        return stretches
+        interval_scales: Floats = np.exp(logs[places - starts[which], which])
+        return interval_scales
 
 
-def _spread_out(places: Integers, errors_at: Integers, needed: Floats) -> Floats:
+def _spread_out(places: Integers, errors_at: Integers, conformity_scores: Floats) -> Floats:
     """What was needed at each of these places, of any shape [...]: shape [..., 3], NaN where there was no error."""
     found = np.searchsorted(errors_at, places)
     there = np.isin(places, errors_at)
-    with_nothing = np.concatenate((needed, np.full((1, len(LEVELS)), np.nan)))
-    spread: Floats = with_nothing[np.where(there, found, len(needed))]
+    with_nothing = np.concatenate((conformity_scores, np.full((1, len(LEVELS)), np.nan)))
+    spread: Floats = with_nothing[np.where(there, found, len(conformity_scores))]
     return spread

@@ -52,9 +52,9 @@ class Intervals:
     slope: float = 0.0
 
     @classmethod
-    def fit(cls, truth: Floats, forecast: Floats, scale: Floats) -> Self:
+    def fit(cls, actual: Floats, forecast: Floats, scale: Floats) -> Self:
         """From past forecasts [n] and what came of them."""
-        error, size = (truth - forecast) / scale, _size(forecast, scale)
+        error, size = (actual - forecast) / scale, _size(forecast, scale)
         centre, slope = float(size.mean()), 0.0
         spread, typical = float(size.var()), float(np.abs(error).mean())
         if spread > 0 and typical > 0:
@@ -67,25 +67,25 @@ class Intervals:
         factor: Floats = np.clip(1 + self.slope * (_size(forecast, scale) - self.centre), NARROWEST, WIDEST)
         return factor
 
-    def stretched(self, stretches: Floats) -> Self:
+    def scaled(self, interval_scales: Floats) -> Self:
         """The same with the interval of each of LEVELS so many times as wide [3], around its own middle, but never inside that of a
         narrower level."""
-        edges = _stretched(self.errors, stretches[np.newaxis])[0].tolist()
+        edges = _stretched(self.errors, interval_scales[np.newaxis])[0].tolist()
         errors = {level: (edges[2 * place], edges[2 * place + 1]) for place, level in enumerate(LEVELS)}
         return replace(self, errors=errors)
 
-    def bounds(self, forecast: Floats, scale: Floats, stretches: Floats | None = None) -> Floats:
-        """Low and high of each of LEVELS, shape [n, 6], in model space; stretched as `stretched` does, by [n, 3]."""
-        edges = _stretched(self.errors, np.ones((1, len(LEVELS))) if stretches is None else stretches)
+    def bounds(self, forecast: Floats, scale: Floats, interval_scales: Floats | None = None) -> Floats:
+        """Low and high of each of LEVELS, shape [n, 6], in model space; stretched as `scaled` does, by [n, 3]."""
+        edges = _stretched(self.errors, np.ones((1, len(LEVELS))) if interval_scales is None else interval_scales)
         reach = scale * self.spread(forecast, scale)
         return forecast[:, np.newaxis] + edges * reach[:, np.newaxis]
 
-    def needed(self, truth: Floats, forecast: Floats, scale: Floats) -> Floats:
+    def conformity_scores(self, actual: Floats, forecast: Floats, scale: Floats) -> Floats:
         """By what each forecast's intervals should have been stretched to just hold the truth, [n, 3]."""
-        error = ((truth - forecast) / (scale * self.spread(forecast, scale)))[:, np.newaxis]
+        error = ((actual - forecast) / (scale * self.spread(forecast, scale)))[:, np.newaxis]
         low, high = np.array([self.errors[level] for level in LEVELS]).T
-        needed: Floats = np.abs(error - (low + high) / 2) / np.maximum((high - low) / 2, SMALLEST_HALF)
-        return needed
+        conformity_scores: Floats = np.abs(error - (low + high) / 2) / np.maximum((high - low) / 2, SMALLEST_HALF)
+        return conformity_scores
 
     def to_dict(self) -> dict[str, list[float]]:
         """As plain JSON values: {"50": [low, high], …, "spread": [centre, slope]}."""
@@ -105,12 +105,12 @@ class Intervals:
         return cls(errors, centre, slope)
 
 
-def _stretched(errors: dict[int, tuple[float, float]], stretches: Floats) -> Floats:
+def _stretched(errors: dict[int, tuple[float, float]], interval_scales: Floats) -> Floats:
     """Low and high of each of LEVELS in scales, stretched by [n, 3]: shape [n, 6]."""
     low, high = np.array([errors[level] for level in LEVELS]).T
-    middle, half = (low + high) / 2, (high - low) / 2 * stretches
+    middle, half = (low + high) / 2, (high - low) / 2 * interval_scales
     edges = np.stack((np.minimum.accumulate(middle - half, axis=1), np.maximum.accumulate(middle + half, axis=1)), axis=2)
-    return edges.reshape(len(stretches), 2 * len(LEVELS))
+    return edges.reshape(len(interval_scales), 2 * len(LEVELS))
 
 
 def _size(forecast: Floats, scale: Floats) -> Floats:
@@ -122,20 +122,20 @@ def _size(forecast: Floats, scale: Floats) -> Floats:
 def _between(errors: Floats, part: float) -> tuple[float, float]:
     """The interval that should hold this part of the errors to come, given those of the past [n] in the order of time."""
     low, high = _quantiles(errors, part)
-    stretch = _stretch(errors, part)
+    interval_scale = _stretch(errors, part)
     middle, half = (low + high) / 2, (high - low) / 2
-    return middle - half * stretch, middle + half * stretch
+    return middle - half * interval_scale, middle + half * interval_scale
 
 
 def _stretch(errors: Floats, part: float) -> float:
     """By what the interval of everything before would have had to be multiplied, over the stretches of the past together."""
-    stretches = [each for each in np.array_split(errors, STRETCHES) if len(each)]
-    needed = []
-    for number in range(1, len(stretches)):
-        low, high = _quantiles(np.concatenate(stretches[:number]), part)
+    interval_scales = [each for each in np.array_split(errors, STRETCHES) if len(each)]
+    conformity_scores = []
+    for number in range(1, len(interval_scales)):
+        low, high = _quantiles(np.concatenate(interval_scales[:number]), part)
         if high > low:
-            needed.append(np.abs(stretches[number] - (low + high) / 2) / ((high - low) / 2))
-    return float(np.quantile(np.concatenate(needed), part)) if needed else 1.0
+            conformity_scores.append(np.abs(interval_scales[number] - (low + high) / 2) / ((high - low) / 2))
+    return float(np.quantile(np.concatenate(conformity_scores), part)) if conformity_scores else 1.0
 
 
 def _quantiles(errors: Floats, part: float) -> tuple[float, float]:

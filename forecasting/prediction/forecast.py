@@ -183,7 +183,7 @@ class Answers:
     """What a graph said at `rows` of a dataset, and what came of it where that is known; all [n], in model space."""
 
     rows: Integers
-    truth: Floats
+    actual: Floats
     forecast: Floats
     baseline: Floats
     scale: Floats
@@ -191,7 +191,7 @@ class Answers:
     def at(self, rows: Integers) -> Answers:
         """Those at these rows, which must be among them."""
         place = np.searchsorted(self.rows, rows)
-        return Answers(rows, self.truth[place], self.forecast[place], self.baseline[place], self.scale[place])
+        return Answers(rows, self.actual[place], self.forecast[place], self.baseline[place], self.scale[place])
 
 
 def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -> Answers:
@@ -205,7 +205,7 @@ def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) 
     forecast = np.concatenate([np.empty(0, np.float32), *pieces]).astype(np.float64)
     if not np.isfinite(forecast).all():
         raise ForecastError(f"the model of {dataset.signature.task} answers what is not a number")
-    return Answers(rows, dataset.truth[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))
+    return Answers(rows, dataset.actual[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))
 
 
 def open_session(graph: bytes | Path) -> ort.InferenceSession:

@@ -16,31 +16,31 @@ import pandas as pd
 from forecasting.dataset.bars import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset
-from forecasting.prediction.adaptive_conformal import Pace
+from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS, Intervals
 from forecasting.prediction.forecast import Answers, answers_at
 
 
 def bars_to_follow(signature: Signature) -> int:
     """Candles from which one forecast can be made, its intervals following all the errors they look back at."""
-    pace = Pace.of(signature)
-    return signature.bars_needed + math.ceil((pace.memory + pace.block) * pace.stride_ms / signature.interval.ms)
+    rate = AdaptationRate.of(signature)
+    return signature.bars_needed + math.ceil((rate.memory + rate.block) * rate.stride_ms / signature.interval.ms)
 
 
 def rows_counted(dataset: Dataset, rows: Integers) -> Integers:
     """The rows whose errors have a say in the intervals at `rows` (ascending, at least one)."""
-    pace = Pace.of(dataset.signature)
-    start = pace.start(pace.place(dataset.times[rows[:1]]))[0] * pace.stride_ms
+    rate = AdaptationRate.of(dataset.signature)
+    start = rate.start(rate.place(dataset.times[rows[:1]]))[0] * rate.stride_ms
     known = dataset.between(int(start), int(dataset.times[rows[-1]]))
-    return known[pace.counts(dataset.times[known])]
+    return known[rate.counts(dataset.times[known])]
 
 
 def bounds_at(intervals: Intervals, dataset: Dataset, wanted: Answers, counted: Answers) -> Floats:
     """Low and high of each of LEVELS at the wanted answers, [n, 6], as the counted errors before each of them call for."""
-    pace = Pace.of(dataset.signature)
-    needed = intervals.needed(counted.truth, counted.forecast, counted.scale)
-    now, then = pace.place(dataset.times[wanted.rows]), pace.place(dataset.times[counted.rows])
-    return intervals.bounds(wanted.forecast, wanted.scale, pace.stretches(now, then, needed))
+    rate = AdaptationRate.of(dataset.signature)
+    conformity_scores = intervals.conformity_scores(counted.actual, counted.forecast, counted.scale)
+    now, then = rate.place(dataset.times[wanted.rows]), rate.place(dataset.times[counted.rows])
+    return intervals.bounds(wanted.forecast, wanted.scale, rate.interval_scales(now, then, conformity_scores))
 
 
 class RecentErrors:
@@ -49,42 +49,48 @@ class RecentErrors:
 
     def __init__(self, session: ort.InferenceSession, signature: Signature, intervals: Intervals) -> None:
         self._session, self._signature, self._intervals = session, signature, intervals
-        self._pace = Pace.of(signature)
+        self._rate = AdaptationRate.of(signature)
         self._start = 0
-        self._needed: dict[int, Floats] = {}
+        self._conformity_scores: dict[int, Floats] = {}
         """By place; NaN where candles were missing, until the past begins anew and they are looked for again."""
 
     def bars_wanted(self, newest_ms: int) -> int:
         """Candles that `intervals_at` wants to see when the newest of them opened at `newest_ms`."""
-        unseen_ms = self._first_unseen(newest_ms) * self._pace.stride_ms
+        unseen_ms = self._first_unseen(newest_ms) * self._rate.stride_ms
         return self._signature.bars_needed + max(0, newest_ms - unseen_ms) // self._signature.interval.ms
 
     def intervals_at(self, candles: pd.DataFrame) -> Intervals:
         """The model's intervals as the errors known by the newest of these candles have stretched them."""
         newest_ms = int(candles["open_time"].iloc[-1])
         self._look(candles, self._first_unseen(newest_ms), newest_ms)
-        places = np.array(sorted(self._needed), np.int64)
-        needed = np.array([self._needed[place] for place in places.tolist()]).reshape(-1, len(LEVELS))
-        now = self._pace.place(np.array([newest_ms]))
-        return self._intervals.stretched(self._pace.stretches(now, places, needed)[0])
+        places = np.array(sorted(self._conformity_scores), np.int64)
+        conformity_scores = np.array([self._conformity_scores[place] for place in places.tolist()]).reshape(-1, len(LEVELS))
+        now = self._rate.place(np.array([newest_ms]))
+        return self._intervals.scaled(self._rate.interval_scales(now, places, conformity_scores)[0])
 
     def _first_unseen(self, newest_ms: int) -> int:
         """The earliest place of the newest candle's past that has not been looked at yet."""
-        start = int(self._pace.start(self._pace.place(np.array([newest_ms])))[0])
+        start = int(self._rate.start(self._rate.place(np.array([newest_ms])))[0])
         if start != self._start:
-            kept = {place: needed for place, needed in self._needed.items() if place >= start and not np.isnan(needed).any()}
-            self._start, self._needed = start, kept
-        return next(place for place in itertools.count(start) if place not in self._needed)
+            kept = {
+                place: conformity_scores
+                for place, conformity_scores in self._conformity_scores.items()
+                if place >= start and not np.isnan(conformity_scores).any()
+            }
+            self._start, self._conformity_scores = start, kept
+        return next(place for place in itertools.count(start) if place not in self._conformity_scores)
 
     def _look(self, candles: pd.DataFrame, first: int, newest_ms: int) -> None:
         """Work out the errors of forecasts made from the place `first` on whose truth is known by now."""
-        stride_ms, signature = self._pace.stride_ms, self._signature
+        stride_ms, signature = self._rate.stride_ms, self._signature
         last = (newest_ms - signature.steps * signature.interval.ms) // stride_ms
         if last < first:
             return
-        self._needed |= {place: np.full(len(LEVELS), np.nan) for place in range(first, last + 1) if place not in self._needed}
+        self._conformity_scores |= {
+            place: np.full(len(LEVELS), np.nan) for place in range(first, last + 1) if place not in self._conformity_scores
+        }
         dataset = build_dataset(signature, candles)
         rows = dataset.between(first * stride_ms, last * stride_ms)
-        said = answers_at(self._session, dataset, rows[self._pace.counts(dataset.times[rows])])
-        needed = self._intervals.needed(said.truth, said.forecast, said.scale)
-        self._needed |= dict(zip(self._pace.place(dataset.times[said.rows]).tolist(), needed, strict=True))
+        said = answers_at(self._session, dataset, rows[self._rate.counts(dataset.times[rows])])
+        conformity_scores = self._intervals.conformity_scores(said.actual, said.forecast, said.scale)
+        self._conformity_scores |= dict(zip(self._rate.place(dataset.times[said.rows]).tolist(), conformity_scores, strict=True))

@@ -102,7 +102,7 @@ class TrainedModel(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TrainingProvenance:
     """What weights were made for and what they have seen: rows up to `trained_until_ms` moved them, and rows up to
     `validated_until_ms` chose among them. Both include the horizon."""
 
@@ -128,37 +128,37 @@ class Learned:
         return cls(Signature.from_dict(about["signature"]), int(about["trained_until_ms"]), int(about["validated_until_ms"]))
 
 
-def to_safetensors(model: TrainedModel, learned: Learned) -> bytes:
+def to_safetensors(model: TrainedModel, provenance: TrainingProvenance) -> bytes:
     """Weights, scaler and calibration. One line of metadata: the format does not keep several in order."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    return safetensors.torch.save(tensors, {"learned": learned.to_json()})
+    return safetensors.torch.save(tensors, {"learned": provenance.to_json()})
 
 
-def from_safetensors(weights: bytes, network: nn.Module) -> tuple[TrainedModel, Learned]:
+def from_safetensors(weights: bytes, network: nn.Module) -> tuple[TrainedModel, TrainingProvenance]:
     """The model that `to_safetensors` wrote; `network` is an untrained one of its kind."""
-    learned = Learned.from_weights(weights)
-    model = TrainedModel(network, len(learned.signature.features))
+    provenance = TrainingProvenance.from_weights(weights)
+    model = TrainedModel(network, len(provenance.signature.features))
     model.load_state_dict(safetensors.torch.load(weights))
-    return model, learned
+    return model, provenance
 
 
-def warm_start(network: nn.Module, champion: bytes, learned: Learned) -> bool:
+def warm_start(network: nn.Module, champion: bytes, provenance: TrainingProvenance) -> bool:
     """Start a network from a champion's weights; False, and the network as it was, where these do not fit or know too much.
 
-    `learned` is what the new training will see: a champion that was moved by what this one is validated on, or chosen by what it
+    `provenance` is what the new training will see: a champion that was moved by what this one is validated on, or chosen by what it
     is calibrated on, would spoil the figures that follow.
     """
     try:
-        before = Learned.from_weights(champion)
-        if before.signature != learned.signature:
+        before = TrainingProvenance.from_weights(champion)
+        if before.signature != provenance.signature:
             return False
-        if before.trained_until_ms > learned.trained_until_ms or before.validated_until_ms > learned.validated_until_ms:
+        if before.trained_until_ms > provenance.trained_until_ms or before.validated_until_ms > provenance.validated_until_ms:
             return False
         tensors = safetensors.torch.load(champion)
         state = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
         network.load_state_dict(state)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        log.warning("champion is no start, beginning anew", model=str(learned.signature.task), error=str(error)[:200])
+        log.warning("champion is no start, beginning anew", model=str(provenance.signature.task), error=str(error)[:200])
         return False
     return True
 

@@ -19,10 +19,10 @@ from forecasting.dataset.bars import Floats, Integers
 from forecasting.dataset.windows import Dataset, Parts, sigma_at
 from forecasting.evaluation.losses import SCALED
 from forecasting.models import Model, model_named
-from forecasting.models.ensemble import Auto
-from forecasting.models.ridge import NO_PENALTY, PENALTIES, Line, WalkedLine, fit_line, fit_lines, walk_line
+from forecasting.models.ensemble import Ensemble
+from forecasting.models.ridge import NO_PENALTY, PENALTIES, Line, OutOfFoldPredictions, fit_line, fit_lines, walk_line
 from forecasting.prediction.conformal import Intervals
-from forecasting.training.checkpoint import Learned, TrainedModel, warm_start
+from forecasting.training.checkpoint import TrainedModel, TrainingProvenance, warm_start
 from forecasting.training.shrinkage import fit_cautious_shrinkage, fit_level_offset, fit_scored_shrinkage, fit_shrinkage
 from forecasting.training.torch_losses import correcting
 from forecasting.training.training_loop import FitSettings, Progress, Windows, answers_of, fit
@@ -38,7 +38,7 @@ class Assembled:
     """A trained model, what it has seen, and the intervals that its past errors call for."""
 
     model: TrainedModel = field(repr=False)
-    learned: Learned
+    provenance: TrainingProvenance
     intervals: Intervals
     warm_started: bool
 
@@ -78,12 +78,14 @@ class _Assembly:
 
     def run(self) -> Assembled:
         dataset, model = self.dataset, self.model
-        learned = Learned(self.signature, self._seen_until(self.parts.training), self._seen_until(self.parts.validation))
-        warm = self.plan.champion is not None and warm_start(model.network, self.plan.champion, learned)
+        provenance = TrainingProvenance(
+            self.signature, self._seen_until(self.parts.training), self._seen_until(self.parts.validation)
+        )
+        warm = self.plan.champion is not None and warm_start(model.network, self.plan.champion, provenance)
         model.standardise.fit(dataset.features[_rows_read(dataset, self.parts.training)].astype(np.float64))
         self.standardised: Tensor = torch.nan_to_num(model.standardise(torch.from_numpy(dataset.features)))
         self.features = self.standardised.double().numpy()
-        targets = (dataset.truth - dataset.baseline) / dataset.scale
+        targets = (dataset.actual - dataset.baseline) / dataset.scale
         if not self.kind.plain:
             targets = _winsorised(targets, self.parts.training)
         self.unit = float(targets[self.parts.training].std())
@@ -93,24 +95,24 @@ class _Assembly:
             )
         model.unit.fill_(self.unit)
         self.targets = targets / self.unit
-        walked = self._walk_line()
+        out_of_fold = self._walk_line()
         if self.kind.has_network:
-            self._fit_network(walked)
-        return Assembled(model, learned, self._conclude(walked), warm)
+            self._fit_network(out_of_fold)
+        return Assembled(model, provenance, self._conclude(out_of_fold), warm)
 
-    def _walk_line(self) -> WalkedLine:
+    def _walk_line(self) -> OutOfFoldPredictions:
         """Fit the line on all before the test part, and the trust in it on its answers walked forward."""
         if self.kind.line is None:
-            return WalkedLine(self.before_test, np.zeros(len(self.before_test)), 0.0)
-        walked = walk_line(self.features, self.targets, self.before_test, self.signature.steps, self.penalties)
-        (line,) = fit_lines(self.features[self.before_test], self.targets[self.before_test], [walked.penalty])
+            return OutOfFoldPredictions(self.before_test, np.zeros(len(self.before_test)), 0.0)
+        out_of_fold = walk_line(self.features, self.targets, self.before_test, self.signature.steps, self.penalties)
+        (line,) = fit_lines(self.features[self.before_test], self.targets[self.before_test], [out_of_fold.penalty])
         self.model.line_weights.copy_(torch.from_numpy(line.weights))
         self.model.line_bias.fill_(line.bias)
-        trust = 1.0 if self.kind.plain else self._trust(walked.rows, self.targets[walked.rows], walked.answers)
+        trust = 1.0 if self.kind.plain else self._trust(out_of_fold.rows, self.targets[out_of_fold.rows], out_of_fold.answers)
         self.model.line_trust.fill_(trust)
-        return walked
+        return out_of_fold
 
-    def _fit_network(self, walked: WalkedLine) -> None:
+    def _fit_network(self, out_of_fold: OutOfFoldPredictions) -> None:
         """Teach the network what a line of the training rows leaves, and trust it as far as the calibration rows allow."""
         parts, network = self.parts, self.model.network
         line = Line.flat(self.features.shape[1])
@@ -118,8 +120,8 @@ class _Assembly:
             line, _ = fit_line(self.features, self.targets, parts.training, parts.validation, self.penalties)
         said = line(self.features)
         loss = correcting(self.plan.loss, self.unit)
-        members = list(network.members) if isinstance(network, Auto) else [network]
-        lengths = network.windows if isinstance(network, Auto) else (self.signature.window,)
+        members = list(network.members) if isinstance(network, Ensemble) else [network]
+        lengths = network.windows if isinstance(network, Ensemble) else (self.signature.window,)
         for member, length in zip(members, lengths, strict=True):
             fit(
                 member,
@@ -130,8 +132,8 @@ class _Assembly:
                 loss=loss,
                 on_progress=self.plan.on_progress,
             )
-        left = self.targets[parts.calibration] - float(self.model.line_trust) * _at(walked, parts.calibration)
-        if isinstance(network, Auto):
+        left = self.targets[parts.calibration] - float(self.model.line_trust) * _at(out_of_fold, parts.calibration)
+        if isinstance(network, Ensemble):
             _vote(network, left, [self._answers(member, said, n) for member, n in zip(members, lengths, strict=True)])
         corrections = self._answers(network, said, self.signature.window)
         self.model.network_trust.fill_(self._trust(parts.calibration, left, corrections))
@@ -144,26 +146,26 @@ class _Assembly:
         both = np.stack((self.targets[rows], said[rows]), axis=1) * self.unit
         return Windows(self.standardised, torch.from_numpy(rows), torch.from_numpy(both.astype(np.float32)), length)
 
-    def _trust(self, rows: Integers, truth: Floats, answers: Floats) -> float:
+    def _trust(self, rows: Integers, actual: Floats, answers: Floats) -> float:
         """A return must hold by squared error, in scales and as it is paid, by the network's loss and by the topic's own; a log
         return may instead hold by its loss as the chain scores it, and is believed by half then."""
         steps, unit, scale = self.signature.steps, self.unit, self.dataset.scale[rows]
         if self.signature.target is Target.VOLATILITY:
-            return fit_shrinkage(truth * unit, answers * unit, steps)
-        cautious = fit_cautious_shrinkage(truth * unit, answers * unit, scale, steps, ("czar", self.plan.loss))
+            return fit_shrinkage(actual * unit, answers * unit, steps)
+        cautious = fit_cautious_shrinkage(actual * unit, answers * unit, scale, steps, ("czar", self.plan.loss))
         if self.signature.target is not Target.LOG_RETURN or self.plan.loss not in SCALED:
             return cautious
         in_units, sigma = unit * scale, sigma_at(self.dataset, rows)
-        return max(cautious, fit_scored_shrinkage(truth * in_units, answers * in_units, sigma, steps, self.plan.loss))
+        return max(cautious, fit_scored_shrinkage(actual * in_units, answers * in_units, sigma, steps, self.plan.loss))
 
-    def _conclude(self, walked: WalkedLine) -> Intervals:
+    def _conclude(self, out_of_fold: OutOfFoldPredictions) -> Intervals:
         """Correct the level of volatilities, and measure how far off the walked forecasts were."""
-        dataset, rows = self.dataset, walked.rows
-        answers = float(self.model.line_trust) * self.unit * dataset.scale[rows] * walked.answers
+        dataset, rows = self.dataset, out_of_fold.rows
+        answers = float(self.model.line_trust) * self.unit * dataset.scale[rows] * out_of_fold.answers
         forecast = dataset.baseline[rows] + answers
         if self._corrects_levels():
-            self.model.offset.fill_(fit_level_offset(dataset.truth[rows], forecast, self.signature.steps))
-        return Intervals.fit(dataset.truth[rows], forecast + float(self.model.offset), dataset.scale[rows])
+            self.model.offset.fill_(fit_level_offset(dataset.actual[rows], forecast, self.signature.steps))
+        return Intervals.fit(dataset.actual[rows], forecast + float(self.model.offset), dataset.scale[rows])
 
     def _corrects_levels(self) -> bool:
         """Only squared errors of levels call for it, and the baseline is left as it is."""
@@ -175,7 +177,7 @@ class _Assembly:
         return int(self.dataset.times[rows[-1]]) + self.signature.horizon.ms
 
 
-def _vote(network: Auto, left: Floats, answers: list[Floats]) -> None:
+def _vote(network: Ensemble, left: Floats, answers: list[Floats]) -> None:
     """Listen to the member that leaves least of what the line left, or to their average if that leaves less."""
     count = len(answers)
     options = [np.eye(count)[number] for number in range(count)] + [np.full(count, 1 / count)]
@@ -184,9 +186,9 @@ def _vote(network: Auto, left: Floats, answers: list[Floats]) -> None:
     network.votes.copy_(torch.from_numpy(best))
 
 
-def _at(walked: WalkedLine, rows: Integers) -> Floats:
+def _at(out_of_fold: OutOfFoldPredictions, rows: Integers) -> Floats:
     """The walked answers at these rows, which are among the walked ones."""
-    return walked.answers[np.searchsorted(walked.rows, rows)]
+    return out_of_fold.answers[np.searchsorted(out_of_fold.rows, rows)]
 
 
 def _winsorised(targets: Floats, training: Integers) -> Floats:

@@ -21,30 +21,30 @@ _DELTA: Final = CZAR_ALPHA / math.sqrt(3)
 _CURVE: Final = 1 + _DELTA**2
 
 
-def squared(truth: Tensor, forecast: Tensor) -> Tensor:
+def squared(actual: Tensor, forecast: Tensor) -> Tensor:
     """`mse`."""
-    return nn.functional.mse_loss(forecast, truth)
+    return nn.functional.mse_loss(forecast, actual)
 
 
-def absolute(truth: Tensor, forecast: Tensor) -> Tensor:
+def absolute(actual: Tensor, forecast: Tensor) -> Tensor:
     """`mae`."""
-    return nn.functional.l1_loss(forecast, truth)
+    return nn.functional.l1_loss(forecast, actual)
 
 
-def huber(truth: Tensor, forecast: Tensor) -> Tensor:
+def huber(actual: Tensor, forecast: Tensor) -> Tensor:
     """Squared up to one scale, absolute beyond."""
-    return nn.functional.huber_loss(forecast, truth, delta=HUBER_DELTA)
+    return nn.functional.huber_loss(forecast, actual, delta=HUBER_DELTA)
 
 
-def zptae(truth: Tensor, forecast: Tensor) -> Tensor:
+def zptae(actual: Tensor, forecast: Tensor) -> Tensor:
     """Absolute error after a power-law tanh."""
-    bent = [values / (1 + values**2) ** ((1 - ZPTAE_POWER) / 2) for values in (truth, forecast)]
-    return ((bent[1] - bent[0]).abs() + (ZPTAE_PENALTY * (forecast - truth)) ** 4).mean()
+    bent = [values / (1 + values**2) ** ((1 - ZPTAE_POWER) / 2) for values in (actual, forecast)]
+    return ((bent[1] - bent[0]).abs() + (ZPTAE_PENALTY * (forecast - actual)) ** 4).mean()
 
 
-def czar(truth: Tensor, forecast: Tensor) -> Tensor:
+def czar(actual: Tensor, forecast: Tensor) -> Tensor:
     """Composite zero-agnostic return loss, without the constant that no forecast can change."""
-    size, said = truth.abs(), forecast * torch.where(truth >= 0, 1.0, -1.0)
+    size, said = actual.abs(), forecast * torch.where(actual >= 0, 1.0, -1.0)
     whole = _rise(size)
     bend = torch.minimum(_bend(torch.zeros_like(size)), _bend(size))
     wrong_side = _bend(torch.zeros_like(size)) * said**2 / 2 - said + whole
@@ -61,9 +61,9 @@ def _bend(z: Tensor) -> Tensor:
     return _CURVE * 2 * (z + _DELTA) / (1 + (z + _DELTA) ** 2) ** 2
 
 
-def ztae(truth: Tensor, forecast: Tensor) -> Tensor:
+def ztae(actual: Tensor, forecast: Tensor) -> Tensor:
     """Absolute error after a tanh."""
-    return (forecast.tanh() - truth.tanh()).abs().mean()
+    return (forecast.tanh() - actual.tanh()).abs().mean()
 
 
 DRIVING: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
@@ -77,10 +77,10 @@ def correcting(name: str, unit: float) -> Loss:
     measure = DRIVING[name]
 
     def loss(answers: Tensor, targets: Tensor) -> Tensor:
-        truth, line = targets.unbind(dim=1)
+        actual, line = targets.unbind(dim=1)
         if name == "mse":
             # In units, where ordinary targets have the size of 1: the settings of the optimiser suit that.
-            return measure((truth - line) / unit, answers)
-        return measure(truth, line + unit * answers)
+            return measure((actual - line) / unit, answers)
+        return measure(actual, line + unit * answers)
 
     return loss

@@ -25,8 +25,8 @@ from forecasting.models import Model, model_named
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import open_session
 from forecasting.training.checkpoint import (
-    Learned,
     TrainedModel,
+    TrainingProvenance,
     check_graph,
     from_safetensors,
     samples_of,
@@ -85,9 +85,9 @@ def train(
 
     `features` are the names a topic chose, none for the usual ones; `leader` is the token whose candles stand beside those of the
     task (`forecasting.dataset.bars.beside`). `champion` holds the weights (safetensors) of the present champion to start from,
-    which is done only where they fit and have not seen what this training keeps apart. `kind` stands in for the registered model of that
-    name, which is how other settings are tried; such a candidate is not for publishing. The same seed, data and settings give the
-    same bytes on the same machine.
+    which is done only where they fit and have not seen what this training keeps apart. `kind` stands in for the registered model of
+    that name, which is how other settings are tried; such a candidate is not for publishing. The same seed, data and settings give
+    the same bytes on the same machine.
     NotEnoughDataError says how many candles are needed; TrainingError if the fit diverges.
     """
     started = time.perf_counter()
@@ -97,7 +97,7 @@ def train(
     parts = split(dataset)
     with reproducible(seed):
         fitted = assemble(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress, kind))
-        made = _make(fitted.model, fitted.learned, fitted.intervals, dataset, parts.test, loss)
+        made = _make(fitted.model, fitted.provenance, fitted.intervals, dataset, parts.test, loss)
     return Candidate(
         signature=signature,
         graph=made.graph,
@@ -122,12 +122,12 @@ def without_skill(candidate: Candidate, candles: pd.DataFrame) -> Candidate:
     dataset = build_dataset(candidate.signature, candles)
     rows = dataset.between(candidate.test_start_ms, candidate.test_end_ms)
     network = model_named(candidate.signature.model).build(len(candidate.signature.features))
-    model, learned = from_safetensors(candidate.weights, network)
+    model, provenance = from_safetensors(candidate.weights, network)
     model.become_baseline()
     before = dataset.between(candidate.data_start_ms, candidate.test_start_ms - candidate.signature.horizon.ms - 1)
-    intervals = Intervals.fit(dataset.truth[before], dataset.baseline[before], dataset.scale[before])
+    intervals = Intervals.fit(dataset.actual[before], dataset.baseline[before], dataset.scale[before])
     with reproducible(candidate.seed):
-        made = _make(model, learned, intervals, dataset, rows, candidate.scores.loss_name)
+        made = _make(model, provenance, intervals, dataset, rows, candidate.scores.loss_name)
     return replace(
         candidate,
         graph=made.graph,
@@ -147,13 +147,15 @@ class _Made:
     scores: Scores
 
 
-def _make(model: TrainedModel, learned: Learned, intervals: Intervals, dataset: Dataset, test: Integers, loss: str) -> _Made:
+def _make(
+    model: TrainedModel, provenance: TrainingProvenance, intervals: Intervals, dataset: Dataset, test: Integers, loss: str
+) -> _Made:
     """The files of a trained model, checked against each other, and what the graph that will be served scores on the test part."""
     graph = to_onnx(model, dataset.signature)
     samples = samples_of(model, dataset, test[np.linspace(0, len(test) - 1, SAMPLES).astype(int)])
     check_graph(graph, samples)
     walk = walk_over(open_session(graph), dataset, test, intervals)
-    return _Made(graph, to_safetensors(model, learned), samples, walk.score(loss))
+    return _Made(graph, to_safetensors(model, provenance), samples, walk.score(loss))
 
 
 def signature_of(

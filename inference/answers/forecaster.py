@@ -16,13 +16,13 @@ from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import Forecast, bars_needed, forecast
 from forecasting.prediction.recent_residuals import RecentErrors
 from inference.answers.nonce_time import KEPT_MINUTES
-from inference.answers.snapshot import Answer, Champion, Outlook, Problem, Source
+from inference.answers.snapshot import Answer, Champion, PredictionIntervals, Problem, Source
 from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
 from node.decimal_text import decimal_text
 from node.durations import QUOTE_INTERVAL, SECOND_MS, Interval
 from node.errors import ForecastError, ModelStoreError, NoChampionError, NodeError
-from node.topics import Task, Target, symbol_of
+from node.topics import Target, Task, symbol_of
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ class Forecaster:
             made_from=made.made_from,
             forecast=made,
             prices=prices,
-            outlook=_outlook(version, signature, made, recent, bars),
+            prediction_intervals=_prediction_intervals(version, signature, made, recent, bars),
         )
 
     def _recent_errors(self, version: Version, signature: Signature) -> RecentErrors | None:
@@ -160,16 +160,16 @@ class Forecaster:
         return self._recent[1]
 
 
-def _outlook(
+def _prediction_intervals(
     version: Version, signature: Signature, made: Forecast, recent: RecentErrors | None, bars: pd.DataFrame
-) -> Outlook | None:
+) -> PredictionIntervals | None:
     """None for a version without intervals, or with some that lead out of what numbers can say: its answer stands all the same."""
     if recent is None:
         return None
     try:
-        outlook = Outlook(signature, recent.intervals_at(bars), made)
-        outlook.path(1)
+        prediction_intervals = PredictionIntervals(signature, recent.intervals_at(bars), made)
+        prediction_intervals.path(1)
     except ForecastError as error:
         log.warning("no path ahead", model=str(signature.task), version=version.name, error=error)
         return None
-    return outlook
+    return prediction_intervals

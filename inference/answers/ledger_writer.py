@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from forecasting.live.ledger import Ledger, ServedAnswer
 from forecasting.live.submissions import TakenAnswer
 from inference.answers.score_board import ScoreBoard, score_topic
-from inference.answers.snapshot import Answer, Board, TopicState
+from inference.answers.snapshot import Answer, CurrentSnapshot, TopicState
 from inference.metrics import InferenceMetrics
 from node.clock import Clock
 from node.durations import MINUTE_MS
@@ -40,10 +40,16 @@ class LedgerKeeper:
     """Owns the writing side of the ledger and of the score board."""
 
     def __init__(
-        self, *, open_ledger: Callable[[], Ledger], board: Board, scores: ScoreBoard, clock: Clock, metrics: InferenceMetrics
+        self,
+        *,
+        open_ledger: Callable[[], Ledger],
+        current: CurrentSnapshot,
+        scores: ScoreBoard,
+        clock: Clock,
+        metrics: InferenceMetrics,
     ) -> None:
         self._open_ledger = open_ledger
-        self._board = board
+        self._current = current
         self._scores = scores
         self._clock = clock
         self._metrics = metrics
@@ -137,7 +143,7 @@ class LedgerKeeper:
     def score(self) -> None:
         """Score the topic that was scored the longest ago, if that is long enough."""
         now_ms = self._clock.now_ms()
-        topics = {state.topic.id: state.topic for state in self._board.current.states}
+        topics = {state.topic.id: state.topic for state in self._current.snapshot.states}
         self._scores.follow(topics.values())
         # What was scored while the clock was far ahead is due as well.
         ages = {topic: abs(now_ms - self._scores.scored_ms(topic)) for topic in topics.values()}
@@ -196,5 +202,5 @@ def _served(topic: Topic, answer: Answer) -> ServedAnswer:
         forecast=made.log_return_or_log_vol,
         baseline=made.baseline_in_model_space,
         scale=made.scale,
-        edges=answer.outlook.edges if answer.outlook is not None else None,
+        edges=answer.prediction_intervals.edges if answer.prediction_intervals is not None else None,
     )

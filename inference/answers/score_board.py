@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import LiveScore, live_scores, rolling_ms, shown_ms, submitted_losses, submitted_scores
-from inference.answers.snapshot import Board
+from inference.answers.snapshot import CurrentSnapshot
 from inference.routes.schemas import SubmissionShown, TopicScored
 from node.durations import DAY_MS, Duration
 from node.timestamps import utc_text
@@ -123,13 +123,13 @@ class ScoreBoard:
         self.current = {**self.current, scores.topic.id: scores}
 
 
-def list_scores(board: Board, scored: ScoreBoard) -> Blueprint:
+def list_scores(current: CurrentSnapshot, scored: ScoreBoard) -> Blueprint:
     """The route, over what the ledger's keeper has scored."""
     routes = Blueprint("scores", __name__)
 
     @routes.get("/scores", endpoint="scores")
     def show_scores() -> Response:
-        return jsonify([_show(state.topic, scored.current.get(state.topic.id)) for state in board.current.states])
+        return jsonify([_show(state.topic, scored.current.get(state.topic.id)) for state in current.snapshot.states])
 
     return routes
 

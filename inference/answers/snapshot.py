@@ -39,7 +39,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class PredictionIntervals:
     """A forecast with what is known of its errors: the way to the horizon is plain arithmetic from here on."""
 
     signature: Signature
@@ -69,7 +69,7 @@ class Answer:
     forecast: Forecast
     prices: Prices = field(compare=False, repr=False)
     """Of the newest minutes: what is known of an interval that began among them."""
-    outlook: Outlook | None = None
+    prediction_intervals: PredictionIntervals | None = None
     """None where the model does not know how far off it has been: it was published before models kept that."""
 
 
@@ -185,10 +185,10 @@ class Snapshot:
         return f"Topics of {token} here: {', '.join(numbers)}."
 
 
-class Board:
+class CurrentSnapshot:
     """Where the watcher puts the present snapshot and requests find it. Replacing it is one assignment."""
 
     def __init__(self) -> None:
-        self.current = Snapshot()
+        self.snapshot = Snapshot()
         self.asked: dict[int, int] = {}
         """When the worker last asked for each topic, by number, UTC milliseconds."""

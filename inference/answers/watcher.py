@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from forecasting.live.ledger import Ledger
 from inference.answers.forecaster import Forecaster
-from inference.answers.snapshot import Board, Problem, Snapshot, Source, TopicState
+from inference.answers.snapshot import CurrentSnapshot, Problem, Snapshot, Source, TopicState
 from inference.answers.training_status import UPDATER, no_model
 from inference.metrics import InferenceMetrics
 from market.candle_store import CandleStore
@@ -56,7 +56,7 @@ class Watcher:
         inference_url: str,
         open_data: Callable[[], MarketData],
         models: ModelStore,
-        board: Board,
+        current: CurrentSnapshot,
         clock: Clock,
         metrics: InferenceMetrics,
         note: Callable[[tuple[TopicState, ...]], None] = lambda _: None,
@@ -65,7 +65,7 @@ class Watcher:
         self._inference_url = inference_url
         self._open_data = open_data
         self._models = models
-        self._board = board
+        self._current = current
         self._clock = clock
         self._metrics = metrics
         self._note = note
@@ -130,8 +130,8 @@ class Watcher:
             self._data = self._open_data()
         snapshot = Snapshot.of(self._states(self._data))
         self._note(snapshot.states)
-        if snapshot != self._board.current:
-            self._board.current = snapshot
+        if snapshot != self._current.snapshot:
+            self._current.snapshot = snapshot
             self._metrics.swaps.inc()
 
     def _states(self, data: MarketData) -> list[TopicState]:
@@ -168,8 +168,8 @@ class Watcher:
 
     def _announce(self) -> None:
         """Topics are known from their first moment, before anything was looked up for them."""
-        known = {state.topic: state for state in self._board.current.states}
-        self._board.current = Snapshot.of(known.get(topic) or self._beginning(topic) for topic in self._topics)
+        known = {state.topic: state for state in self._current.snapshot.states}
+        self._current.snapshot = Snapshot.of(known.get(topic) or self._beginning(topic) for topic in self._topics)
 
     def _beginning(self, topic: Topic) -> TopicState:
         sources = (Source(topic.task.symbol, topic.task.interval, None),)

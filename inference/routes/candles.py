@@ -15,14 +15,14 @@ from forecasting.dataset.bars import Floats, runs_of
 from forecasting.dataset.signature import DEFAULT_ESTIMATOR
 from forecasting.dataset.targets import ESTIMATORS
 from forecasting.prediction.conformal import LEVELS
-from inference.answers.snapshot import Answer, Board, TopicState
+from inference.answers.snapshot import Answer, CurrentSnapshot, TopicState
 from inference.answers.training_status import UPDATER
 from inference.answers.watcher import MarketData
 from inference.http.query import whole_number
 from inference.routes.schemas import CandleColumns, CandlesShown, PastAnswer
 from node.errors import NotReadyError
 from node.timestamps import utc_text
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import unit
 
 USUAL_BARS: Final = 50
@@ -30,13 +30,13 @@ MOST_BARS: Final = 1000
 OpenData = Callable[[], MarketData | None]
 
 
-def market_view(board: Board, data: OpenData) -> Blueprint:
+def market_view(current: CurrentSnapshot, data: OpenData) -> Blueprint:
     """GET /candles/<token> and /updater."""
     routes = Blueprint("market_view", __name__)
 
     @routes.get("/candles/<token>", endpoint="candles")
     def show_candles(token: str) -> Response:
-        state = board.current.find(token, request.args.get("topic")).state
+        state = current.snapshot.find(token, request.args.get("topic")).state
         bars = whole_number("bars", request.args.get("bars"), usual=USUAL_BARS, most=MOST_BARS)
         try:
             return jsonify(_show(state, bars, _opened(data)))
@@ -119,8 +119,8 @@ def _answer(task: Task, row: dict[Hashable, Any]) -> PastAnswer:
 
 def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
     """Volatility in the network's unit over the horizon up to each candle's close; None where a gap is in the way."""
-    outlook = state.outcome.outlook if isinstance(state.outcome, Answer) else None
-    estimate = ESTIMATORS[outlook.signature.estimator if outlook else DEFAULT_ESTIMATOR]
+    prediction_intervals = state.outcome.prediction_intervals if isinstance(state.outcome, Answer) else None
+    estimate = ESTIMATORS[prediction_intervals.signature.estimator if prediction_intervals else DEFAULT_ESTIMATOR]
     steps = state.topic.task.steps
     factor = unit(Target.VOLATILITY, steps)
     parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.task.interval)]

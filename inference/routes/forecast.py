@@ -10,7 +10,7 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, request
 
 from forecasting.prediction.forecast import PathStep
-from inference.answers.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, Board, Outlook, TopicState
+from inference.answers.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, CurrentSnapshot, PredictionIntervals, TopicState
 from inference.http.query import whole_number
 from inference.routes.schemas import PathShown, PathStepShown
 from node.clock import Clock
@@ -22,13 +22,13 @@ MOST_STEPS: Final = 288
 """Enough for every five minutes of a day; more would be more digits, not more knowledge."""
 
 
-def paths(board: Board, clock: Clock) -> Blueprint:
-    """The route, over `board`."""
+def paths(current: CurrentSnapshot, clock: Clock) -> Blueprint:
+    """The route, over `current`."""
     routes = Blueprint("paths", __name__)
 
     @routes.get("/forecast/<token>")
     def forecast(token: str) -> Response:
-        state = board.current.find(token, request.args.get("topic")).state
+        state = current.snapshot.find(token, request.args.get("topic")).state
         steps = whole_number("steps", request.args.get("steps"), usual=USUAL_STEPS, most=MOST_STEPS)
         refusal = state.refusal(clock.now_ms())
         if refusal is not None:
@@ -38,11 +38,11 @@ def paths(board: Board, clock: Clock) -> Blueprint:
     return routes
 
 
-def _ahead(state: TopicState) -> tuple[Answer, Outlook]:
+def _ahead(state: TopicState) -> tuple[Answer, PredictionIntervals]:
     """The topic's answer and what it says of the time until the horizon; NotReadyError for a model that cannot say."""
     answer = state.outcome
-    if isinstance(answer, Answer) and answer.outlook is not None:
-        return answer, answer.outlook
+    if isinstance(answer, Answer) and answer.prediction_intervals is not None:
+        return answer, answer.prediction_intervals
     version = f"version {state.champion.version}" if state.champion else "the model"
     raise NotReadyError(
         f"{state.topic}: {version} does not say how far off it has been, so there are no intervals to give",
@@ -52,7 +52,7 @@ def _ahead(state: TopicState) -> tuple[Answer, Outlook]:
 
 
 def _show(state: TopicState, steps: int) -> PathShown:
-    task, (answer, outlook) = state.topic.task, _ahead(state)
+    task, (answer, prediction_intervals) = state.topic.task, _ahead(state)
     return {
         "topic_id": state.topic.id,
         "token": task.token,
@@ -60,9 +60,9 @@ def _show(state: TopicState, steps: int) -> PathShown:
         "horizon": str(task.horizon),
         "version": answer.version,
         "made_from": utc_text(answer.made_from),
-        "last_price": outlook.forecast.last_price,
-        "baseline": outlook.forecast.baseline,
-        "steps": [_step(step) for step in outlook.path(steps)],
+        "last_price": prediction_intervals.forecast.last_price,
+        "baseline": prediction_intervals.forecast.baseline,
+        "steps": [_step(step) for step in prediction_intervals.path(steps)],
     }
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from forecasting.live.submissions import TakenAnswer
 from inference.answers.nonce_time import MAX_DIGITS, answer_for, asked_interval
-from inference.answers.snapshot import Answer, Board, TopicState
+from inference.answers.snapshot import Answer, CurrentSnapshot, TopicState
 from inference.routes.models import ModelListing
 from inference.routes.schemas import TopicShown
 from node.clock import Clock
@@ -20,7 +20,9 @@ from node.topics import ACCEPTED_HEADER, WORKER_AGENT
 from node.truth import base_time
 
 
-def answers(board: Board, clock: Clock, take: Callable[[TakenAnswer], None], accept: Callable[[int, int], None]) -> Blueprint:
+def answers(
+    current: CurrentSnapshot, clock: Clock, take: Callable[[TakenAnswer], None], accept: Callable[[int, int], None]
+) -> Blueprint:
     """GET /inference/<token>: a bare decimal. Everything was computed beforehand but whether it is still right to serve, and what
     is known of the interval that is asked about. `take` is told what the worker was given, `accept` what the chain took of it."""
     routes = Blueprint("answers", __name__)
@@ -28,10 +30,10 @@ def answers(board: Board, clock: Clock, take: Callable[[TakenAnswer], None], acc
     @routes.get("/inference/<token>")
     def inference(token: str) -> Response:
         is_worker = request.environ.get("HTTP_USER_AGENT") == WORKER_AGENT
-        served = board.current.find(token, request.args.get("topic"), ambiguous=not is_worker)
+        served = current.snapshot.find(token, request.args.get("topic"), ambiguous=not is_worker)
         state, now_ms = served.state, clock.now_ms()
         if is_worker:
-            board.asked[state.topic.id] = now_ms
+            current.asked[state.topic.id] = now_ms
             _note_accepted(state.topic.id, accept)
         if served.body is None or now_ms > served.expires_ms:
             refusal = state.refusal(now_ms)
@@ -56,18 +58,18 @@ def _note_accepted(topic_id: int, accept: Callable[[int, int], None]) -> None:
         accept(topic_id, base_time(int(said)))
 
 
-def lists(board: Board, models: ModelListing, clock: Clock) -> Blueprint:
+def lists(current: CurrentSnapshot, models: ModelListing, clock: Clock) -> Blueprint:
     """GET /topics and /models: what is configured, which version is champion and why."""
     routes = Blueprint("lists", __name__)
 
     @routes.get("/topics")
     def topics() -> Response:
         now_ms = clock.now_ms()
-        return jsonify([show_topic(state, now_ms, board.asked.get(state.topic.id)) for state in board.current.states])
+        return jsonify([show_topic(state, now_ms, current.asked.get(state.topic.id)) for state in current.snapshot.states])
 
     @routes.get("/models", endpoint="models")
     def list_models() -> Response:
-        return jsonify(models.show(board.current))
+        return jsonify(models.show(current.snapshot))
 
     return routes
 

@@ -19,7 +19,7 @@ import structlog
 from market.bounded_http import PROXY_REFUSES, Answer, BoundedHttp
 from market.candles import empty_candles
 from market.exchanges.binance_wire import Page, read_page
-from market.exchanges.exchange import PAGE, Exchange, Standing, with_bad_rows, with_doubtful
+from market.exchanges.exchange import PAGE, Exchange, ExchangeStatus, with_bad_rows, with_doubtful
 from market.exchanges.exchange_time import ExchangeTime
 from node.clock import Clock, Pause
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
@@ -126,9 +126,9 @@ class BinanceSpot(Exchange):
         """The exchange's own time, UTC milliseconds."""
         return self._ask("/api/v3/time", {}, _read_time)
 
-    def standing(self) -> Standing:
+    def status(self) -> ExchangeStatus:
         """How Binance treats us, from what it last answered; asks nothing."""
-        return Standing(
+        return ExchangeStatus(
             used_weight=self.used_weight,
             silent_seconds=self._silence.left_ms / SECOND_MS,
             refusing=sum(base.refused.lasts for base in self._bases),

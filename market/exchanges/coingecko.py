@@ -16,7 +16,7 @@ import pandas as pd
 
 from market.bounded_http import earlier
 from market.candles import COLUMNS, ENOUGH_TO_TELL, OPTIONAL_COLUMNS, PRICES, plausible_rows, sound_rows
-from market.exchanges.exchange import Exchange, Standing, token_of, with_doubtful, within
+from market.exchanges.exchange import Exchange, ExchangeStatus, token_of, with_doubtful, within
 from market.exchanges.public_api import PublicApi
 from node.clock import Clock
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Interval
@@ -100,9 +100,9 @@ class CoinGecko(Exchange):
             raise BadMarketDataError("coingecko does not tell its time")
         return sent_ms
 
-    def standing(self) -> Standing:
+    def status(self) -> ExchangeStatus:
         """How it treats us, from what it last answered."""
-        return self._api.standing()
+        return self._api.status()
 
     def close(self) -> None:
         """Give connections back."""

@@ -20,7 +20,7 @@ _DOUBTFUL: Final = "doubtful_rows"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExchangeStatus:
     """How an exchange treats this node."""
 
     used_weight: int = 0
@@ -52,7 +52,7 @@ class Exchange(Protocol):
         """The exchange's own time, UTC milliseconds."""
         ...
 
-    def standing(self) -> Standing:
+    def status(self) -> ExchangeStatus:
         """How it treats us, from what it last answered; asks nothing."""
         ...
 

@@ -14,7 +14,7 @@ import structlog
 
 from market.bounded_http import earlier
 from market.candles import COLUMNS, check_interval, plausible_rows, sound_rows
-from market.exchanges.exchange import Exchange, Standing, token_of, with_doubtful, within
+from market.exchanges.exchange import Exchange, ExchangeStatus, token_of, with_doubtful, within
 from market.exchanges.public_api import PublicApi
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS, Interval
@@ -78,9 +78,9 @@ class Kraken(Exchange):
         except (ValueError, TypeError, KeyError):
             raise BadMarketDataError(f"kraken's time cannot be read: {answer.start}") from None
 
-    def standing(self) -> Standing:
+    def status(self) -> ExchangeStatus:
         """How it treats us, from what it last answered."""
-        return self._api.standing()
+        return self._api.status()
 
     def close(self) -> None:
         """Give connections back."""

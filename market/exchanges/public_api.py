@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from market.bounded_http import Answer, BoundedHttp
-from market.exchanges.exchange import Standing
+from market.exchanges.exchange import ExchangeStatus
 from node.clock import Clock, Pause
 from node.durations import HOUR_MS, SECOND_MS
 from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, RateLimitedError
@@ -55,9 +55,9 @@ class PublicApi:
         except ValueError:
             raise BadMarketDataError(f"{self._base} answered what is not JSON: {answer.start}") from None
 
-    def standing(self) -> Standing:
-        """See `Exchange.standing`; a refusal is not remembered."""
-        return Standing(silent_seconds=self._silence.left_ms / SECOND_MS)
+    def status(self) -> ExchangeStatus:
+        """See `Exchange.status`; a refusal is not remembered."""
+        return ExchangeStatus(silent_seconds=self._silence.left_ms / SECOND_MS)
 
     def fall_silent(self, seconds: int) -> NoReturn:
         """Send nothing for that long, at most an hour; always raises."""

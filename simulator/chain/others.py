@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 
 from node.durations import MINUTE_MS, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import PriceAt, TopicInterval, base_time, minutes
 from simulator.chain.topics import ChainTopic
 

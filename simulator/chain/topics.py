@@ -9,7 +9,7 @@ from typing import Final
 
 from node.catalogue import CATALOGUE
 from node.durations import SECOND_MS
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 
 SECONDS_PER_BLOCK = 5
 """Of the real network; the ground-truth lag is the horizon in its blocks."""

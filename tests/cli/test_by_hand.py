@@ -20,7 +20,7 @@ from node.durations import HOUR_MS, MINUTE_MS, Interval
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
 from tests.support.exchange_server import running_exchange
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 from tests.updater.test_process import free_port
 
 
@@ -149,7 +149,7 @@ def test_answers_are_exported_and_scored_version_by_version(filled: Folder, tmp_
 
 def test_models_of_a_config_with_overrides_are_those_of_the_processes(tmp_path: Path) -> None:
     folder = Folder(tmp_path, "http://127.0.0.1:9")
-    version = folder.models.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1)).version
+    version = folder.models.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1)).version
     folder.environment["CONFIG_OVERRIDES"] = json.dumps({"worker": [{"topicId": 3}, {"topicId": 14}]})
     folder.run("models", "promote", "3", version)
     assert "14" in folder.run("models", "show", "999", code=2)[1]

@@ -27,7 +27,7 @@ from simulator.chain.others import OtherWorkers
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
 from tests.support.exchange_server import running_exchange
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain, wait_until
 
@@ -159,7 +159,7 @@ def test_an_answer_in_another_unit_than_the_others_is_found(
 def test_a_damaged_champion_and_a_database_that_is_none_are_found(node: Surroundings) -> None:
     CandleStore(open_database(node.environment["DATABASE_URL"]))
     store = ModelStore(node.folder / "models", SystemClock())
-    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1)).version
+    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1)).version
     store.promote(BTC, version, "better")
     _, found = node.check()
     assert (found["database"]["state"], found["model store"]["state"]) == ("ok", "ok")

@@ -15,7 +15,7 @@ from model_store.store import ModelStore
 from node.clock import SystemClock
 from node.config import config_schema
 from tests.support.paths import ROOT
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 
 def allora_node(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,7 +80,7 @@ def test_models_are_listed_promoted_rolled_back_and_pruned(tmp_path: Path, confi
     root = tmp_path / "models"
     store = ModelStore(root, SystemClock())
     names = [
-        store.publish(BTC, graph=tiny_graph(answer), weights=b"weights", draft=tiny_draft(BTC, answer)).version
+        store.publish(BTC, graph=tiny_graph(answer), weights=b"weights", metadata=tiny_metadata(BTC, answer)).version
         for answer in (0.1, 0.2, 0.3)
     ]
     store.promote(BTC, names[0], "first")

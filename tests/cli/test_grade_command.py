@@ -19,7 +19,7 @@ from market.candle_store import CandleStore
 from node.clock import SystemClock
 from node.database import open_database
 from node.durations import MINUTE_MS, Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import TopicInterval
 from tests.cli.test_command import allora_node
 from tests.forecasting.evaluation.test_direction import ACTUAL, FORECAST

@@ -8,7 +8,7 @@ import pytest
 from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import FitSettings
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles
 
 SHORT = FitSettings(windows_per_epoch=1_024)

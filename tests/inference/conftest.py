@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from forecasting.live.ledger import Ledger
 from inference.answers.ledger_writer import LedgerKeeper
 from inference.answers.score_board import ScoreBoard
-from inference.answers.snapshot import Board, TopicState
+from inference.answers.snapshot import CurrentSnapshot, TopicState
 from inference.answers.watcher import MarketData, Watcher
 from inference.application import create_app
 from inference.metrics import InferenceMetrics
@@ -26,8 +26,8 @@ from node.clock import ManualClock
 from node.config import ConfigFile
 from node.database import Heartbeats, open_database
 from node.durations import Duration, Interval
-from node.topics import Task, Target
-from tests.support.tiny_models import tiny_draft, tiny_graph, tiny_signature
+from node.topics import Target, Task
+from tests.support.tiny_models import tiny_graph, tiny_metadata, tiny_signature
 
 START_MS = 1_750_003_200_000
 """A full hour, so that every interval begins a candle there."""
@@ -69,13 +69,13 @@ class Node:
         self.heartbeats = Heartbeats(self.engine)
         self.ledger = Ledger(self.engine)
         self.models = ModelStore(folder / "checkpoints", self.clock)
-        self.board = Board()
+        self.current = CurrentSnapshot()
         self.metrics = InferenceMetrics()
         self.scores = ScoreBoard()
         self.keeper = self.another_keeper()
         self.watcher = self.another_watcher()
         app = create_app(
-            board=self.board,
+            current=self.current,
             models=self.models,
             clock=self.clock,
             metrics=self.metrics,
@@ -95,7 +95,7 @@ class Node:
             inference_url="http://localhost",
             open_data=lambda: MarketData(self.candles, self.heartbeats, self.ledger),
             models=self.models,
-            board=self.board,
+            current=self.current,
             clock=self.clock,
             metrics=self.metrics,
             note=self._note,
@@ -105,7 +105,7 @@ class Node:
         """The keeper of a process that has just been started over the same disk."""
         return LedgerKeeper(
             open_ledger=lambda: Ledger(self.engine),
-            board=self.board,
+            current=self.current,
             scores=self.scores,
             clock=self.clock,
             metrics=self.metrics,
@@ -136,8 +136,8 @@ class Node:
 
     def promote(self, task: Task, answer: float, **changes: Any) -> str:
         """Publish a model that answers `baseline + scale × answer`, and make it champion."""
-        draft = tiny_draft(task, answer, signature=signature_of(task), **changes)
-        version = self.models.publish(task, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+        metadata = tiny_metadata(task, answer, signature=signature_of(task), **changes)
+        version = self.models.publish(task, graph=tiny_graph(answer), weights=b"w", metadata=metadata).version
         self.models.promote(task, version, "better")
         return version
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from market.candle_store import CandleStore
-from market.exchanges.exchange import Standing
+from market.exchanges.exchange import ExchangeStatus
 from market.sources import LACKING_MS, REST_MS, Sources, open_sources
 from node.clock import ManualClock
 from node.durations import Interval
@@ -50,8 +50,8 @@ class Held:
     def time_ms(self) -> int:
         return self._clock.now_ms()
 
-    def standing(self) -> Standing:
-        return Standing()
+    def status(self) -> ExchangeStatus:
+        return ExchangeStatus()
 
     def close(self) -> None:
         pass

@@ -16,7 +16,7 @@ from market import candle_store
 from market.candle_store import CandleStore
 from node import database
 from node.durations import Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.market_candles import MINUTE, NOW_MS, make_candles
 
 COUNT = 1050

@@ -17,7 +17,7 @@ from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.logs import configure_logs
 from tests.support.killing import kill_at_each_point
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 WATCHED = ("fsync", "rename", "replace", "mkdir", "unlink", "rmdir")
 NEW_ANSWER = 0.9
@@ -26,7 +26,7 @@ NEW_ANSWER = 0.9
 def write(root: Path) -> None:
     """What the updater does with a candidate that passed the gate."""
     store = ModelStore(root, ManualClock(1_760_000_000_000))
-    manifest = store.publish(BTC, graph=tiny_graph(NEW_ANSWER), weights=b"new", draft=tiny_draft(BTC, NEW_ANSWER))
+    manifest = store.publish(BTC, graph=tiny_graph(NEW_ANSWER), weights=b"new", metadata=tiny_metadata(BTC, NEW_ANSWER))
     store.promote(BTC, manifest.version, "better")
     store.prune(BTC, 1)
 

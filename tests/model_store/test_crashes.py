@@ -16,14 +16,14 @@ from node.clock import ManualClock
 from node.errors import CorruptVersionError, NoChampionError
 from tests.model_store.killed_writer import NEW_ANSWER
 from tests.support.paths import ROOT
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 
 def with_champion(root: Path, answer: float) -> str:
     """One champion and one refused version, which the next writer prunes."""
     store = ModelStore(root, ManualClock())
-    store.publish(BTC, graph=tiny_graph(0.3), weights=b"refused", draft=tiny_draft(BTC, 0.3, promoted=False))
-    version = store.publish(BTC, graph=tiny_graph(answer), weights=b"old", draft=tiny_draft(BTC, answer)).version
+    store.publish(BTC, graph=tiny_graph(0.3), weights=b"refused", metadata=tiny_metadata(BTC, 0.3, promoted=False))
+    version = store.publish(BTC, graph=tiny_graph(answer), weights=b"old", metadata=tiny_metadata(BTC, answer)).version
     store.promote(BTC, version, "first")
     return version
 
@@ -56,7 +56,7 @@ def test_a_writer_killed_at_any_call_leaves_nothing_the_next_one_stumbles_over(t
     with_champion(tmp_path / "before", 0.1)
     for outcome in kill_writer_everywhere(tmp_path):
         store = ModelStore(Path(str(outcome["place"])), ManualClock(1_770_000_000_000))
-        version = store.publish(BTC, graph=tiny_graph(0.5), weights=b"next", draft=tiny_draft(BTC, 0.5)).version
+        version = store.publish(BTC, graph=tiny_graph(0.5), weights=b"next", metadata=tiny_metadata(BTC, 0.5)).version
         store.promote(BTC, version, "next")
         assert store.champion(BTC).name == version
         names = {path.name for path in (store.root / "BTC" / "price-10m").iterdir()}
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_never_served(tmp_path_factory: object, data: st.DataO
     try:
         old = with_champion(root, 0.1)
         store = ModelStore(root, ManualClock(1_760_000_000_000))
-        new = store.publish(BTC, graph=tiny_graph(0.2), weights=b"new", draft=tiny_draft(BTC, 0.2)).version
+        new = store.publish(BTC, graph=tiny_graph(0.2), weights=b"new", metadata=tiny_metadata(BTC, 0.2)).version
         store.promote(BTC, new, "better")
         files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
         path = data.draw(st.sampled_from(files))

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from model_store.store import ModelStore
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def files_end_at(size: int) -> Iterator[None]:
 
 
 def publish(store: ModelStore, answer: float) -> str:
-    return store.publish(BTC, graph=tiny_graph(answer), weights=b"w" * 400, draft=tiny_draft(BTC, answer)).version
+    return store.publish(BTC, graph=tiny_graph(answer), weights=b"w" * 400, metadata=tiny_metadata(BTC, answer)).version
 
 
 @pytest.mark.parametrize("size", [0, 100, 450])

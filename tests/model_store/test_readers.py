@@ -11,7 +11,7 @@ from pathlib import Path
 from model_store.store import ModelStore
 from node.clock import ManualClock
 from tests.support.paths import ROOT
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 SWAPS = 100
 
@@ -21,7 +21,7 @@ def test_readers_get_a_verified_champion_while_it_changes_a_hundred_times(store:
 
     def swap(number: int) -> None:
         answer = number / 1000
-        version = store.publish(BTC, graph=tiny_graph(answer), weights=b"w", draft=tiny_draft(BTC, answer)).version
+        version = store.publish(BTC, graph=tiny_graph(answer), weights=b"w", metadata=tiny_metadata(BTC, answer)).version
         graphs[version] = tiny_graph(answer)
         store.promote(BTC, version, "better")
         store.prune(BTC, 1)
@@ -55,7 +55,7 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         names = []
         for number in range(5):
             answer = writer + number / 10
-            names.append(store.publish(BTC, graph=tiny_graph(answer), weights=b"w", draft=tiny_draft(BTC, answer)).version)
+            names.append(store.publish(BTC, graph=tiny_graph(answer), weights=b"w", metadata=tiny_metadata(BTC, answer)).version)
             store.promote(BTC, names[-1], "better")
         return names
 
@@ -87,7 +87,7 @@ print(store.champion(BTC).name, store.champion_version(BTC), store.tasks() == [B
 
 
 def test_a_reader_writes_nothing_and_takes_no_lock(store: ModelStore) -> None:
-    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1)).version
+    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1)).version
     store.promote(BTC, version, "first")
     command = [sys.executable, "-c", READ, str(store.root)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

@@ -14,13 +14,13 @@ from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
-from node.topics import Task, Target
-from tests.support.tiny_models import BTC, ETH, FEATURES, WINDOW, tiny_draft, tiny_graph, tiny_signature
+from node.topics import Target, Task
+from tests.support.tiny_models import BTC, ETH, FEATURES, WINDOW, tiny_graph, tiny_metadata, tiny_signature
 
 
 def publish(store: ModelStore, answer: float, task: Task = BTC, *, promoted: bool = True) -> str:
-    draft = tiny_draft(task, answer, promoted=promoted)
-    return store.publish(task, graph=tiny_graph(answer), weights=b"weights", draft=draft).version
+    metadata = tiny_metadata(task, answer, promoted=promoted)
+    return store.publish(task, graph=tiny_graph(answer), weights=b"weights", metadata=metadata).version
 
 
 def champions(store: ModelStore, *answers: float) -> list[str]:
@@ -78,7 +78,7 @@ def test_names_sort_in_the_order_of_publication_even_if_the_clock_is_set_back(st
 
 def test_a_graph_that_does_not_give_the_samples_answers_is_not_published(store: ModelStore) -> None:
     with pytest.raises(CorruptVersionError, match="sample 0"):
-        store.publish(BTC, graph=tiny_graph(0.1001), weights=b"", draft=tiny_draft(BTC, 0.1))
+        store.publish(BTC, graph=tiny_graph(0.1001), weights=b"", metadata=tiny_metadata(BTC, 0.1))
     assert store.versions(BTC) == []
     assert list((store.root / "BTC" / "price-10m").iterdir()) == []
 
@@ -87,9 +87,9 @@ def test_a_graph_that_does_not_give_the_samples_answers_is_not_published(store: 
     "change", [{"token": "ETH"}, {"target": "volatility"}, {"horizon": "20m"}, {"horizon": None}, {"interval": "1h"}]
 )
 def test_a_signature_of_another_task_is_not_published(store: ModelStore, change: dict[str, object]) -> None:
-    draft = tiny_draft(BTC, 0.1, signature=tiny_signature(BTC) | change)
+    metadata = tiny_metadata(BTC, 0.1, signature=tiny_signature(BTC) | change)
     with pytest.raises(CorruptVersionError, match="signature"):
-        store.publish(BTC, graph=tiny_graph(0.1), weights=b"", draft=draft)
+        store.publish(BTC, graph=tiny_graph(0.1), weights=b"", metadata=metadata)
 
 
 def test_rollback_brings_the_champion_before_and_then_the_one_before_that(store: ModelStore) -> None:
@@ -170,7 +170,7 @@ def test_a_task_whose_token_is_a_path_is_refused(store: ModelStore) -> None:
 def test_scores_that_are_not_numbers_are_kept_as_unknown(store: ModelStore) -> None:
     scores = {"skill": np.float32(0.5), "r": float("nan"), "n": np.int64(3)}
     version = store.publish(
-        BTC, graph=tiny_graph(0.1), weights=b"", draft=tiny_draft(BTC, 0.1, scores=scores)
+        BTC, graph=tiny_graph(0.1), weights=b"", metadata=tiny_metadata(BTC, 0.1, scores=scores)
     ).version  # fmt: skip
     manifest = store.manifest(BTC, version)
     assert manifest.scores == {"skill": 0.5, "r": None, "n": 3}

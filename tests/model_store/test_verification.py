@@ -13,14 +13,14 @@ import pytest
 from onnx import TensorProto, helper
 from pydantic import ValidationError
 
-from model_store.manifest import Draft, Sample
+from model_store.manifest import Sample, VersionMetadata
 from model_store.store import ModelStore
 from node.errors import CorruptVersionError
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 
 
 def publish(store: ModelStore, graph: bytes, answer: float = 0.1) -> str:
-    return store.publish(BTC, graph=graph, weights=b"w", draft=tiny_draft(BTC, answer)).version
+    return store.publish(BTC, graph=graph, weights=b"w", metadata=tiny_metadata(BTC, answer)).version
 
 
 def with_external_weights(place: str) -> bytes:
@@ -93,16 +93,16 @@ def test_samples_are_held_to_a_hundred_thousandth_of_their_scale(store: ModelSto
     window = np.zeros((4, 2), np.float32)
     sample = Sample(window=window, baseline=0.0, scale=0.001, forecast=float(np.float32(0.001) * np.float32(0.1)))
     off = sample.model_copy(update={"forecast": sample.forecast + 1e-6})
-    store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1, samples=(sample,)))
+    store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1, samples=(sample,)))
     with pytest.raises(CorruptVersionError, match="sample 0"):
-        store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(BTC, 0.1, samples=(off,)))
+        store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1, samples=(off,)))
 
 
 def test_samples_of_another_shape_than_the_signature_are_refused(store: ModelStore) -> None:
-    draft = tiny_draft(BTC, 0.1)
-    narrow = draft.samples[0].model_copy(update={"window": ((0.0,),) * 4})
+    metadata = tiny_metadata(BTC, 0.1)
+    narrow = metadata.samples[0].model_copy(update={"window": ((0.0,),) * 4})
     with pytest.raises(CorruptVersionError, match="sample 0 is not a window"):
-        store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", draft=draft.model_copy(update={"samples": (narrow,)}))
+        store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=metadata.model_copy(update={"samples": (narrow,)}))
 
 
 def test_a_link_in_place_of_a_file_is_refused(store: ModelStore, tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_version_moved_to_another_task_is_refused(store: ModelStore) -> None:
     ],
 )
 def test_a_draft_outside_its_bounds_is_refused(change: dict[str, Any]) -> None:
-    content = tiny_draft(BTC, 0.1).model_dump()
+    content = tiny_metadata(BTC, 0.1).model_dump()
     with pytest.raises(ValidationError):
-        Draft.model_validate(content | change)
+        VersionMetadata.model_validate(content | change)
 
 
 def test_digests_in_the_manifest_are_those_of_the_files(store: ModelStore) -> None:

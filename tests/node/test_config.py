@@ -17,7 +17,7 @@ from node.catalogue import CATALOGUE
 from node.config import Config, ConfigFile, load_config, parse_config
 from node.durations import Duration, Interval
 from node.errors import ConfigError
-from node.topics import Task, Target, check_horizon
+from node.topics import Target, Task, check_horizon
 from tests.support.paths import ROOT
 
 

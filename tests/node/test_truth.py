@@ -15,7 +15,7 @@ from forecasting.dataset.bars import runs_of
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import from_model_space, targets_of
 from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import TopicInterval, base_time, priced_by, unit
 from tests.support.forecasting_candles import START_MS, make_candles
 

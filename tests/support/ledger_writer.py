@@ -11,7 +11,7 @@ import sys
 from forecasting.live.ledger import Ledger, ServedAnswer
 from node.database import open_database
 from node.durations import MINUTE_MS, Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 TASK = Task("BTC", Target.LOG_RETURN, Duration.parse("5m"))
 TOPICS = (1, 2, 3)

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from model_store.manifest import Draft, Gate, Sample
+from model_store.manifest import Gate, Sample, VersionMetadata
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 WINDOW = 4
 FEATURES = ("log_return", "log_volume")
@@ -54,9 +54,9 @@ def tiny_signature(task: Task, window: int = WINDOW, features: tuple[str, ...] =
     }
 
 
-def tiny_draft(
+def tiny_metadata(
     task: Task, answer: float, *, promoted: bool = True, signature: dict[str, Any] | None = None, **changes: Any
-) -> Draft:
+) -> VersionMetadata:
     """A draft whose samples are what `tiny_graph(answer)` answers."""
     said = signature or tiny_signature(task)
     noise = np.random.default_rng(0)
@@ -76,4 +76,4 @@ def tiny_draft(
         "gate": Gate(promoted=promoted, reason="promoted: better" if promoted else "refused: worse"),
         "samples": tuple(samples),
     }
-    return Draft(**(content | changes))
+    return VersionMetadata(**(content | changes))

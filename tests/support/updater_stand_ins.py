@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from market.candles import COLUMNS
-from market.exchanges.exchange import Standing
+from market.exchanges.exchange import ExchangeStatus
 from node.clock import Clock
 from node.durations import Interval
 from node.errors import MarketError
@@ -67,8 +67,8 @@ class MemoryExchange:
     def time_ms(self) -> int:
         return self._clock.now_ms()
 
-    def standing(self) -> Standing:
-        return Standing()
+    def status(self) -> ExchangeStatus:
+        return ExchangeStatus()
 
     def _all(self, symbol: str, interval: Interval) -> pd.DataFrame:
         if (symbol, interval) not in self._whole:

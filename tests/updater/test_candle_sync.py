@@ -38,10 +38,10 @@ class Kept:
         engine = open_database(f"sqlite:///{folder}/node.db")
         self.store = CandleStore(engine)
         self.heartbeats = Heartbeats(engine)
-        self.board = ProgressBoard(self.heartbeats, self.clock)
+        self.current = ProgressBoard(self.heartbeats, self.clock)
         self.metrics = UpdaterMetrics()
-        self.board.follow(self.topics)
-        self.keeper = CandleKeeper(self.store, Sources([self.exchange], self.clock), self.clock, self.board, self.metrics)
+        self.current.follow(self.topics)
+        self.keeper = CandleKeeper(self.store, Sources([self.exchange], self.clock), self.clock, self.current, self.metrics)
         self.keeper.configure(self.config, self.topics)
         self.stop = threading.Event()
 
@@ -115,7 +115,7 @@ def test_a_pair_that_is_delisted_is_said_plainly_and_the_others_stay_fresh(tmp_p
     kept.keeper.follow(kept.stop)
     assert kept.newest(ETH) == kept.newest_when_stopped()
     assert kept.newest(BTC) == last
-    progress = kept.board.of(kept.topics[1].task)
+    progress = kept.current.of(kept.topics[1].task)
     assert (progress.state, progress.detail) == (State.NO_DATA, "binance has no pair BTCUSDT")
     assert kept.metrics.registry.get_sample_value("allora_updater_market_errors_total", {"code": "unknown_symbol"}) == 5
 
@@ -155,14 +155,14 @@ def test_a_token_without_candles_is_said_plainly_and_the_others_are_filled(tmp_p
     eth, btc = kept.topics
     assert kept.keeper.is_filled(eth)
     assert not kept.keeper.is_filled(btc)
-    assert kept.board.of(btc.task).state is State.NO_DATA
+    assert kept.current.of(btc.task).state is State.NO_DATA
     assert kept.store.count("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == 1440
 
 
 def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: Path) -> None:
     kept = Kept(tmp_path, 1, failing={"ETHUSDT": ExchangeUnreachableError("no answer in time")})
     other = MemoryExchange(kept.clock, kept.clock.now_ms() - 400 * DAY_MS, name="kraken", reach=700)
-    keeper = CandleKeeper(kept.store, Sources([kept.exchange, other], kept.clock), kept.clock, kept.board, kept.metrics)
+    keeper = CandleKeeper(kept.store, Sources([kept.exchange, other], kept.clock), kept.clock, kept.current, kept.metrics)
     both = {"historyDays": 1, "sources": ["binance", "kraken"]}
     keeper.configure(Config.model_validate({"worker": [{"topicId": 1}], "updater": both}), kept.topics)
     kept.stop_after(2)
@@ -170,7 +170,7 @@ def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: P
     (topic,) = kept.topics
     assert kept.store.sources("ETHUSDT", Interval.MINUTE, 0, kept.clock.now_ms()) == {"kraken": 700}
     assert not keeper.is_filled(topic)
-    assert "binance" in kept.board.of(topic.task).detail
+    assert "binance" in kept.current.of(topic.task).detail
 
     kept.exchange.failing.clear()
     kept.clock.advance(120)
@@ -179,14 +179,14 @@ def test_while_another_source_stands_in_history_is_not_called_filled(tmp_path: P
     keeper.backfill(kept.stop)
     assert keeper.is_filled(topic)
     assert kept.store.sources("ETHUSDT", Interval.MINUTE, kept.clock.now_ms() - DAY_MS, kept.clock.now_ms()).keys() == {"binance"}
-    assert kept.board.of(topic.task).detail == ""
+    assert kept.current.of(topic.task).detail == ""
 
 
 def test_another_choice_of_sources_takes_effect_without_a_restart(tmp_path: Path) -> None:
     kept = Kept(tmp_path, 1)
     other = MemoryExchange(kept.clock, kept.clock.now_ms() - 400 * DAY_MS, name="kraken", reach=700)
     sources = Sources([kept.exchange, other], kept.clock)
-    keeper = CandleKeeper(kept.store, sources, kept.clock, kept.board, kept.metrics)
+    keeper = CandleKeeper(kept.store, sources, kept.clock, kept.current, kept.metrics)
     for names in (["kraken"], ["binance", "kraken"]):
         content = {"worker": [{"topicId": 1}], "updater": {"historyDays": 1, "sources": names}}
         keeper.configure(Config.model_validate(content), kept.topics)
@@ -223,7 +223,7 @@ def test_the_heartbeat_tells_how_many_candles_of_how_many_each_topic_has(tmp_pat
     kept = Kept(tmp_path, 1)
     kept.stop_after(2)
     kept.keeper.backfill(kept.stop)
-    kept.board.beat("running")
+    kept.current.beat("running")
     beat = kept.heartbeats.last("updater")
     assert beat is not None
     assert beat.body["topics"]["1"] == {

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from model_store.manifest import Gate
 from node.durations import DAY_MS, MINUTE_MS
 from node.errors import NoChampionError, TrainingError
-from tests.support.tiny_models import tiny_draft, tiny_graph
+from tests.support.tiny_models import tiny_graph, tiny_metadata
 from tests.updater.test_trainer import Workshop
 from updater import trainer as trainer_module
 from updater.challenger import Contest, Failed, Trained
@@ -30,8 +30,8 @@ def shop(tmp_path: Path) -> Workshop:
 def publish(shop: Workshop, answer: float, *, promoted: bool = True) -> Path:
     """A version and its folder; champion if the gate let it pass."""
     task = shop.topics[0].task
-    draft = tiny_draft(task, answer, gate=Gate(promoted=promoted, reason="for the test"))
-    version = shop.models.publish(task, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+    metadata = tiny_metadata(task, answer, gate=Gate(promoted=promoted, reason="for the test"))
+    version = shop.models.publish(task, graph=tiny_graph(answer), weights=b"w", metadata=metadata).version
     if promoted:
         shop.models.promote(task, version, "for the test")
     return shop.models.root / "ETH" / "price-10m" / version
@@ -52,8 +52,8 @@ def flip_a_bit(path: Path, *, leave_a_mark: bool = False) -> None:
 def refused(contests: list[Contest], *_: object) -> Iterator[Trained]:
     """Trainings whose candidates never pass."""
     for number, contest in enumerate(contests):
-        draft = tiny_draft(contest.topic.task, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
-        yield Trained(contest.topic, draft, tiny_graph(0.5 + number), b"w", skill=0.0, seconds=1.0)
+        metadata = tiny_metadata(contest.topic.task, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
+        yield Trained(contest.topic, metadata, tiny_graph(0.5 + number), b"w", skill=0.0, seconds=1.0)
 
 
 def live(shop: Workshop, minutes: int) -> int:

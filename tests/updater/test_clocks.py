@@ -125,11 +125,11 @@ def test_a_pair_of_which_no_source_has_new_candles_is_complained_of_and_says_so(
         kept.keeper._refresh_newest(kept.stop)
     assert [entry["event"] for entry in logs] == ["candles could not be had"]
     assert "since" in logs[0]["error"].message
-    assert "no source has had a new 1m candle of ETHUSDT" in kept.board.of(topic.task).detail
+    assert "no source has had a new 1m candle of ETHUSDT" in kept.current.of(topic.task).detail
     assert kept.metrics.registry.get_sample_value("allora_updater_market_errors_total", {"code": "market_error"}) == 2
     kept.exchange.candles = alive  # type: ignore[method-assign]
     kept.keeper._refresh_newest(kept.stop)
-    assert kept.board.of(topic.task).detail == ""
+    assert kept.current.of(topic.task).detail == ""
 
 
 def test_a_dead_pair_is_served_by_the_next_source_and_its_topic_trained_from_both(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_dead_pair_is_served_by_the_next_source_and_its_topic_trained_from_bot
     kept.exchange.candles = lambda symbol, interval, start, end: alive(symbol, interval, start, min(end, last))  # type: ignore[method-assign]
     kept.clock.advance(2 * 3600)
     other = MemoryExchange(kept.clock, kept.clock.now_ms() - 400 * DAY_MS, name="kraken", reach=700)
-    keeper = CandleKeeper(kept.store, Sources([kept.exchange, other], kept.clock), kept.clock, kept.board, kept.metrics)
+    keeper = CandleKeeper(kept.store, Sources([kept.exchange, other], kept.clock), kept.clock, kept.current, kept.metrics)
     both = {"historyDays": 1, "sources": ["binance", "kraken"]}
     keeper.configure(Config.model_validate({"worker": [{"topicId": 1}], "updater": both}), kept.topics)
     kept.stop_after(2)

@@ -16,8 +16,8 @@ from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
 from node.durations import HOUR_MS, MINUTE_MS, Duration
-from node.topics import Task, Target, Topic
-from tests.support.tiny_models import tiny_draft, tiny_graph, tiny_signature
+from node.topics import Target, Task, Topic
+from tests.support.tiny_models import tiny_graph, tiny_metadata, tiny_signature
 from tests.support.updater_stand_ins import candles
 from updater.live_skill import Finding, Reviewer
 
@@ -44,8 +44,8 @@ class Served:
 
     def promote(self, answer: float, *, learned_until_ms: int = PROMOTED_MS - HOUR_MS) -> str:
         signature = tiny_signature(TASK, features=("day_sine", "day_cosine")) | {"scale_span": 20}
-        draft = tiny_draft(TASK, answer, signature=signature, data_end_ms=learned_until_ms)
-        version = self.models.publish(TASK, graph=tiny_graph(answer), weights=b"w", draft=draft).version
+        metadata = tiny_metadata(TASK, answer, signature=signature, data_end_ms=learned_until_ms)
+        version = self.models.publish(TASK, graph=tiny_graph(answer), weights=b"w", metadata=metadata).version
         self.models.promote(TASK, version, "promoted: it is a test")
         return version
 

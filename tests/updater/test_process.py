@@ -216,10 +216,10 @@ def test_a_journal_that_somebody_keeps_from_being_emptied_is_said(settings: Sett
 def test_the_same_is_said_seldom_in_the_heartbeat_and_news_at_once(tmp_path: Path) -> None:
     clock, written = ManualClock(), []
     heartbeats = SimpleNamespace(beat=lambda _, at_ms, body: written.append((at_ms, body["state"])))
-    board = ProgressBoard(heartbeats, clock)  # type: ignore[arg-type]
+    current = ProgressBoard(heartbeats, clock)  # type: ignore[arg-type]
     begun = clock.now_ms()
     for state in ("running",) * 6 + ("stopped",):
-        board.beat(state)
+        current.beat(state)
         clock.advance(2)
     assert written == [(begun, "running"), (begun + UNCHANGED_MS, "running"), (begun + 12_000, "stopped")]
 

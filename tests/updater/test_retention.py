@@ -15,7 +15,7 @@ from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, Duration, Interval
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from tests.support.updater_stand_ins import candles
 from updater.retention import TIDY_MS, Tidier
 

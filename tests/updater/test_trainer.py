@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from forecasting.live.ledger import Ledger
 from market.candle_store import CandleStore
-from model_store.manifest import Draft
+from model_store.manifest import VersionMetadata
 from model_store.store import ModelStore
 from node.clock import ManualClock
 from node.config import Config
@@ -23,7 +23,7 @@ from node.database import Heartbeats, open_database
 from node.durations import DAY_MS
 from node.environment import Settings
 from node.topics import Topic
-from tests.support.tiny_models import tiny_draft, tiny_graph
+from tests.support.tiny_models import tiny_graph, tiny_metadata
 from tests.support.updater_stand_ins import candles
 from updater import trainer as trainer_module
 from updater.challenger import Contest, Failed, Trained, hold
@@ -54,8 +54,8 @@ class Workshop:
                 start = interval.last_closed(self.clock.now_ms()) - (BARS - 1) * interval.ms
                 store.upsert(symbol, interval, candles(interval, start, BARS, seed=len(symbol)))
         self.models = ModelStore(self.settings.model_store, self.clock)
-        self.board = ProgressBoard(Heartbeats(engine), self.clock)
-        self.board.follow(self.topics)
+        self.current = ProgressBoard(Heartbeats(engine), self.clock)
+        self.current.follow(self.topics)
         self.metrics = UpdaterMetrics()
         self.filled = True
         self.finding: Finding | None = None
@@ -68,7 +68,7 @@ class Workshop:
 
     def restarted(self) -> Trainer:
         """A new trainer over the same disk."""
-        trainer = Trainer(self.settings, self.models, self.clock, self.board, self.metrics, lambda _: self.filled, self.review)
+        trainer = Trainer(self.settings, self.models, self.clock, self.current, self.metrics, lambda _: self.filled, self.review)
         trainer.configure(self.config.updater, self.topics)
         return trainer
 
@@ -106,7 +106,7 @@ def test_a_topic_is_trained_once_its_history_is_filled_and_again_when_its_newest
     assert first.manifest.test_start_ms is not None
     assert first.manifest.intervals is not None
     assert {"50", "80", "90"} <= first.manifest.intervals.keys()
-    assert shop.board.of(task).state is State.READY
+    assert shop.current.of(task).state is State.READY
     assert shop.due() == []
 
     shop.clock.advance(DAY_MS / 1000)
@@ -123,8 +123,8 @@ def test_one_topic_without_candles_fails_alone_and_rests_before_the_next_try(tmp
     btc, eth = shop.topics
     assert shop.models.champion_version(eth.task) is not None
     assert shop.models.champion_version(btc.task) is None
-    assert shop.board.of(btc.task).state is State.FAILED
-    assert "candles" in shop.board.of(btc.task).detail
+    assert shop.current.of(btc.task).state is State.FAILED
+    assert "candles" in shop.current.of(btc.task).detail
     assert (shop.outcomes(3), shop.outcomes(1)) == ({"failed": 1.0}, {"promoted": 1.0})
     assert shop.due() == []
     shop.clock.advance(RETRY_MS / 1000)
@@ -200,8 +200,8 @@ def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere
     manifest = shop.models.champion(task).manifest
     shop.clock.advance(60)
     version = shop.models.champion(task)
-    draft = Draft(**{name: getattr(manifest, name) for name in Draft.model_fields})
-    second = shop.models.publish(task, graph=version.graph, weights=version.weights_path.read_bytes(), draft=draft).version
+    metadata = VersionMetadata(**{name: getattr(manifest, name) for name in VersionMetadata.model_fields})
+    second = shop.models.publish(task, graph=version.graph, weights=version.weights_path.read_bytes(), metadata=metadata).version
     shop.models.promote(task, second, "promoted: newer")
 
     reason = f"rolled back from {second}: live skill -0.1 is below 0"
@@ -211,7 +211,7 @@ def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere
     pointer = shop.models.pointer(task)
     assert pointer is not None
     assert (pointer.champion.version, pointer.reason) == (first, reason)
-    assert shop.board.of(task).detail == reason
+    assert shop.current.of(task).detail == reason
     assert ("rolled back", reason) in [(entry["event"], entry["reason"]) for entry in logs]
     assert shop.remedies(1) == {"rolled back": 1}
     assert shop.due() == []
@@ -223,7 +223,7 @@ def test_a_ledger_that_cannot_be_read_stops_no_training(tmp_path: Path) -> None:
     def broken(topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
         raise OperationalError("SELECT", {}, Exception("database is locked"))
 
-    trainer = Trainer(shop.settings, shop.models, shop.clock, shop.board, shop.metrics, lambda _: True, broken)
+    trainer = Trainer(shop.settings, shop.models, shop.clock, shop.current, shop.metrics, lambda _: True, broken)
     trainer.configure(shop.config.updater, shop.topics)
     with capture_logs() as logs:
         trainer.review_safely()
@@ -240,14 +240,14 @@ def test_a_version_that_cannot_be_written_fails_its_training_alone(tmp_path: Pat
 
     def trained(contests: list[Contest], *_: object) -> Iterator[Trained]:
         for topic in (contest.topic for contest in contests):
-            draft = tiny_draft(topic.task, 0.1)
-            yield Trained(topic, draft, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
+            metadata = tiny_metadata(topic.task, 0.1)
+            yield Trained(topic, metadata, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
 
     monkeypatch.setattr(trainer_module, "_hold_all", trained)
     with capture_logs() as logs:
         shop.trainer.train(shop.trainer.due(), threading.Event())
     assert [entry["topic"] for entry in logs if entry["event"] == "training failed"] == [1]
-    assert shop.board.of(eth).state is State.FAILED
+    assert shop.current.of(eth).state is State.FAILED
     assert shop.models.champion_version(btc) is not None
     assert shop.due() == []
     shop.clock.advance(RETRY_MS / 1000)
@@ -260,7 +260,7 @@ def test_on_a_disk_that_is_nearly_full_trainings_wait_until_there_is_room(tmp_pa
     looks: list[tuple[list[int], str]] = []
 
     def usage(folder: Path) -> object:
-        looks.append((shop.due(), shop.board.of(shop.topics[0].task).detail))
+        looks.append((shop.due(), shop.current.of(shop.topics[0].task).detail))
         if folder == shop.settings.model_store:
             raise FileNotFoundError(folder)  # before the first version is published
         return SimpleNamespace(free=next(free))
@@ -278,7 +278,7 @@ def test_a_version_from_far_ahead_puts_no_training_off_for_good(tmp_path: Path) 
     shop = Workshop(tmp_path, 1)
     task = shop.topics[0].task
     shop.clock.advance(400 * DAY_MS / 1000)
-    version = shop.models.publish(task, graph=tiny_graph(0.1), weights=b"w", draft=tiny_draft(task, 0.1)).version
+    version = shop.models.publish(task, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(task, 0.1)).version
     shop.models.promote(task, version, "for the test")
     shop.clock.advance(-400 * DAY_MS / 1000)
     assert shop.due() == [1]

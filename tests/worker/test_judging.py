@@ -15,7 +15,7 @@ from node.catalogue import CATALOGUE, KnownTopic
 from node.durations import Duration
 from node.errors import ImplausibleAnswerError, TopicDiffersError
 from node.secrets import Secret
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from simulator.chain.topics import metadata_of
 from worker.chain_answers import TopicOnChain
 from worker.fees import Fees, Offer

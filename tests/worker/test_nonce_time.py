@@ -17,7 +17,7 @@ from node.clock import ManualClock
 from node.config import Config
 from node.durations import Duration
 from node.errors import ChainUnreachableError
-from node.topics import ACCEPTED_HEADER, Task, Target, Topic
+from node.topics import ACCEPTED_HEADER, Target, Task, Topic
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
 from worker.blocks import Blocks
 from worker.nonce_time import MAX_REMEMBERED, NonceTime, NonceTimes, Way

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.durations import Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import minutes
 from simulator.exchange.synthetic import SyntheticMarket
 from worker.unit_guard import MAX_FACTOR, WINDOWS_BEYOND, Comparison, UnitGuard, compare, suspicion_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
 from node.durations import Duration
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from simulator.chain.topics import OLDER_QUERY, Measure
 from tests.worker.conftest import RunningChain, RunningWorker
 from worker.blocks import Blocks

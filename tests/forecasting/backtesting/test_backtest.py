@@ -110,13 +110,13 @@ def test_no_forecast_is_made_across_a_gap(plan: Plan, record: Path) -> None:
 def test_refitting_trains_anew_from_what_had_closed_by_then(plan: Plan, record: Path) -> None:
     candles = CandleFiles([record]).candles("BTC", Interval.MINUTE)
     refitting = replace(plan, refit=Duration.parse("5h"), max_epochs=1)
-    stretches = list(walk_on(refitting, VOLATILITY, candles, DATE_MS))
-    assert len(stretches) == 4
-    for number, (candidate, walk) in enumerate(stretches):
+    interval_scales = list(walk_on(refitting, VOLATILITY, candles, DATE_MS))
+    assert len(interval_scales) == 4
+    for number, (candidate, walk) in enumerate(interval_scales):
         begin = DATE_MS + number * 300 * MINUTE_MS
         assert candidate.data_end_ms < begin
         assert begin <= walk.times[0] <= walk.times[-1] < begin + 300 * MINUTE_MS
-    assert len({candidate.data_end_ms for candidate, _ in stretches}) == 4
+    assert len({candidate.data_end_ms for candidate, _ in interval_scales}) == 4
 
 
 def test_without_a_date_the_newest_fifth_is_the_test(plan: Plan, record: Path) -> None:

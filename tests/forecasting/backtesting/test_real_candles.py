@@ -16,7 +16,7 @@ from forecasting.evaluation.scores import walk_forward
 from forecasting.prediction.forecast import forecast, open_session
 from forecasting.training.train import train
 from node.durations import Duration
-from node.topics import Task, Target
+from node.topics import Target, Task
 
 pytestmark = [
     pytest.mark.real_data,

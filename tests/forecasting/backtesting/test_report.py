@@ -13,22 +13,22 @@ from plotly.offline import get_plotlyjs
 from forecasting.backtesting.backtest import FIELDS, Plan, Result, Trial, figures_of
 from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.backtesting.report import report_of
-from forecasting.evaluation.scores import Walk
+from forecasting.evaluation.scores import ForecastSeries
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
 from node.topics import Target
 
 TRIAL = Trial("BTC", Target.PRICE, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
 
 
-def walk_of(count: int, skill: float = 0.3) -> Walk:
+def walk_of(count: int, skill: float = 0.3) -> ForecastSeries:
     noise = np.random.default_rng(0)
-    truth = noise.normal(size=count) * 1e-3
+    actual = noise.normal(size=count) * 1e-3
     zeros, ones = np.zeros(count), np.full(count, 1e-3)
-    forecast = skill * truth + skill * noise.normal(size=count) * 1e-4
-    return Walk(np.arange(count) * MINUTE_MS, truth, forecast, zeros, ones, 5)
+    forecast = skill * actual + skill * noise.normal(size=count) * 1e-4
+    return ForecastSeries(np.arange(count) * MINUTE_MS, actual, forecast, zeros, ones, 5)
 
 
-def result_of(walk: Walk) -> Result:
+def result_of(walk: ForecastSeries) -> Result:
     scores = walk.score("mse")
     return Result(TRIAL, 1.5, scores, figures_of(scores), curves_of(walk, "mse"), fits=1)
 
@@ -84,9 +84,9 @@ def test_a_forecaster_with_skill_is_calibrated_upwards_and_one_without_has_no_bi
 
 def test_the_worst_hour_is_the_one_of_the_crash() -> None:
     walk = walk_of(2_000)
-    crashed = walk.truth.copy()
+    crashed = walk.actual.copy()
     crashed[1_234] = -0.5
-    curves: Curves = curves_of(replace(walk, truth=crashed), "mse")
+    curves: Curves = curves_of(replace(walk, actual=crashed), "mse")
     worst = curves.worst_hours[0]
     assert worst.open_time == 1_234 * MINUTE_MS // HOUR_MS * HOUR_MS
     assert worst.loss > 0.5

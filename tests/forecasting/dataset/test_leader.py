@@ -19,7 +19,7 @@ from forecasting.prediction.forecast import forecast, model_input, open_session
 from forecasting.training.train import Candidate, train
 from node.durations import MINUTE_MS, Duration, Interval
 from node.errors import ForecastError, NotEnoughDataError, TrainingError
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import START_MS, make_candles
 from tests.support.recorded import write_candles
 

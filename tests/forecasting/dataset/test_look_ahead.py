@@ -20,7 +20,7 @@ from forecasting.dataset.feature_catalogue import (
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import targets_of
 from node.durations import Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles, signature_for
 
 ROWS = 1_600
@@ -114,8 +114,8 @@ def test_neither_baseline_nor_scale_changes_when_a_later_candle_does(
 @settings(max_examples=20, deadline=None)
 @given(row=any_row, signature=st.sampled_from(TARGETS), **changes)
 def test_a_truth_depends_on_its_own_horizon_alone(row: int, signature: Signature, factor: float, volume: float) -> None:
-    before = targets_of(bars_of(CANDLES), signature).truth
-    beyond = targets_of(bars_of(with_changes(CANDLES, row + signature.steps + 1, ROWS, factor, volume)), signature).truth
+    before = targets_of(bars_of(CANDLES), signature).actual
+    beyond = targets_of(bars_of(with_changes(CANDLES, row + signature.steps + 1, ROWS, factor, volume)), signature).actual
     np.testing.assert_array_equal(before[: row + 1], beyond[: row + 1])
 
 
@@ -151,7 +151,7 @@ def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> 
     assert np.isfinite(feature_matrix(still, NAMES, Interval.MINUTE)[warm_up_of(NAMES) :]).all()
     for signature in TARGETS:
         targets = targets_of(bars_of(still), signature)
-        assert np.isfinite(targets.truth[signature.warm_up : -signature.steps]).all()
+        assert np.isfinite(targets.actual[signature.warm_up : -signature.steps]).all()
         assert (targets.scale[signature.warm_up :] > 0).all()
 
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from forecasting.dataset.bars import runs_of, trailing_sum
+from forecasting.dataset.bars import rolling_sum, runs_of
 from forecasting.dataset.targets import from_model_space, targets_of
 from node.durations import Duration, Interval
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles, signature_for
 
 CANDLES = make_candles(600)
@@ -23,20 +23,20 @@ def test_a_trailing_sum_is_the_sum_of_the_newest_values(span: int) -> None:
     values = np.random.default_rng(0).normal(size=600)
     expected = np.convolve(values, np.ones(span))[:600]
     expected[: span - 1] = np.nan
-    np.testing.assert_allclose(trailing_sum(values, span), expected, atol=1e-12)
+    np.testing.assert_allclose(rolling_sum(values, span), expected, atol=1e-12)
 
 
 def test_the_truth_of_a_return_is_the_log_return_over_the_horizon() -> None:
-    truth = targets_of(RUN.bars, signature_for(Task("BTC", Target.LOG_RETURN, Duration.parse("10m")))).truth
-    np.testing.assert_allclose(truth[:-10], LOGS[10:] - LOGS[:-10])
-    assert np.isnan(truth[-10:]).all()
+    actual = targets_of(RUN.bars, signature_for(Task("BTC", Target.LOG_RETURN, Duration.parse("10m")))).actual
+    np.testing.assert_allclose(actual[:-10], LOGS[10:] - LOGS[:-10])
+    assert np.isnan(actual[-10:]).all()
 
 
 def test_the_truth_of_a_volatility_is_the_log_of_the_standard_deviation_of_the_returns_that_follow() -> None:
     targets = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("15m"))))
     returns = np.diff(LOGS)
     now = 300
-    assert targets.truth[now] == pytest.approx(math.log(returns[now : now + 15].std(ddof=1)))
+    assert targets.actual[now] == pytest.approx(math.log(returns[now : now + 15].std(ddof=1)))
     assert targets.baseline[now] == pytest.approx(math.log(returns[now - 15 : now].std(ddof=1)))
     assert targets.scale[now] == 1
 
@@ -49,8 +49,8 @@ def test_the_scale_of_a_return_is_its_ordinary_size() -> None:
 
 
 def test_a_volatility_over_a_single_minute_is_the_size_of_its_return() -> None:
-    truth = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("1m")))).truth
-    np.testing.assert_allclose(np.exp(truth[1:-1]), np.maximum(np.abs(np.diff(LOGS))[1:], 1e-5))
+    actual = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("1m")))).actual
+    np.testing.assert_allclose(np.exp(actual[1:-1]), np.maximum(np.abs(np.diff(LOGS))[1:], 1e-5))
 
 
 def test_model_space_leads_back_to_the_networks_units() -> None:
@@ -63,5 +63,5 @@ def test_model_space_leads_back_to_the_networks_units() -> None:
 def test_no_truth_reaches_across_a_gap() -> None:
     signature = signature_for(Task("BTC", Target.PRICE, Duration.parse("10m")))
     first, second = runs_of(CANDLES.drop(index=400), Interval.MINUTE)
-    assert np.isnan(targets_of(first.bars, signature).truth[-10:]).all()
+    assert np.isnan(targets_of(first.bars, signature).actual[-10:]).all()
     assert np.isnan(targets_of(second.bars, signature).scale[: signature.scale_span]).all()

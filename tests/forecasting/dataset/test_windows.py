@@ -13,7 +13,7 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import build_dataset, candles_digest, rows_needed, split
 from node.durations import Duration
 from node.errors import ForecastError, NotEnoughDataError
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles, signature_for
 
 TASK = Task("BTC", Target.PRICE, Duration.parse("10m"))
@@ -39,7 +39,7 @@ def test_no_window_and_no_outcome_crosses_a_gap(gaps: set[int]) -> None:
         span = dataset.times[rows + ahead] - dataset.times[rows - behind]
         assert (span == (behind + ahead) * SIGNATURE.interval.ms).all()
     assert np.isfinite(dataset.windows(dataset.usable)).all()
-    assert np.isfinite(dataset.truth[dataset.known]).all()
+    assert np.isfinite(dataset.actual[dataset.known]).all()
 
 
 @settings(max_examples=25, deadline=None)

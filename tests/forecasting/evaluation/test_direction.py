@@ -127,8 +127,8 @@ def test_outcomes_that_overlap_widen_the_interval_of_the_accuracy() -> None:
 
 
 def test_volatility_is_scored_in_levels() -> None:
-    truth, forecast, baseline = np.log([2.0, 4.0]), np.log([2.0, 3.0]), np.log([1.0, 3.0])
-    scores = score(truth, forecast, baseline, 1, "mse", target=Target.VOLATILITY)
+    actual, forecast, baseline = np.log([2.0, 4.0]), np.log([2.0, 3.0]), np.log([1.0, 3.0])
+    scores = score(actual, forecast, baseline, 1, "mse", target=Target.VOLATILITY)
     assert scores.rmse == pytest.approx(math.sqrt(1 / 2))
     assert scores.baseline_rmse == pytest.approx(1.0)
     assert scores.loss == pytest.approx(0.5)
@@ -138,9 +138,9 @@ def test_volatility_is_scored_in_levels() -> None:
 
 def test_the_worst_hour_is_where_most_was_lost() -> None:
     times = np.arange(180, dtype=np.int64) * 60_000
-    truth, forecast = np.full(180, 1.0), np.full(180, 0.5)
+    actual, forecast = np.full(180, 1.0), np.full(180, 0.5)
     forecast[70:75] = -3.0
-    scores = score(truth, forecast, np.zeros(180), 1, "mse", times=times)
+    scores = score(actual, forecast, np.zeros(180), 1, "mse", times=times)
     assert scores.worst_hour_ms == HOUR_MS
     assert scores.worst_hour_ratio is not None
     assert scores.worst_hour_ratio > 1

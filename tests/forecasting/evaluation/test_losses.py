@@ -12,7 +12,7 @@ from node.config import LOSSES as CONFIGURABLE
 from node.errors import ForecastError
 
 
-def czar_by_the_book(truth: float, forecast: float, alpha: float = 1.0, epsilon: float = 1.0, tau: float = 0.05) -> float:
+def czar_by_the_book(actual: float, forecast: float, alpha: float = 1.0, epsilon: float = 1.0, tau: float = 0.05) -> float:
     """The published definition, term by term, for one pair of z-values."""
     delta = alpha / math.sqrt(3)
     k = 1 + delta**2
@@ -38,16 +38,16 @@ def czar_by_the_book(truth: float, forecast: float, alpha: float = 1.0, epsilon:
         return 1 - k * (math.atan(abs(z) + delta) - math.atan(delta)) / (shifted + beta * shifted**2)
 
     width = tau * abs(m(math.inf))
-    weight = np.logaddexp(0, m(truth) / width) / np.logaddexp(0, 1 / width)
-    return bare(truth, forecast) + float(weight) * bare(0.0, shifted)
+    weight = np.logaddexp(0, m(actual) / width) / np.logaddexp(0, 1 / width)
+    return bare(actual, forecast) + float(weight) * bare(0.0, shifted)
 
 
 def test_czar_is_the_published_definition() -> None:
     noise = np.random.default_rng(0)
-    truth = np.concatenate(([0.0, 0.0, 0.0, 2.0], noise.standard_t(3, 500)))
+    actual = np.concatenate(([0.0, 0.0, 0.0, 2.0], noise.standard_t(3, 500)))
     forecast = np.concatenate(([0.0, 0.3, -0.3, 0.0], noise.standard_t(3, 500)))
-    expected = [czar_by_the_book(t, f) for t, f in zip(truth, forecast, strict=True)]
-    np.testing.assert_allclose(LOSSES["czar"](truth, forecast, np.ones_like(truth)), expected, atol=1e-12)
+    expected = [czar_by_the_book(t, f) for t, f in zip(actual, forecast, strict=True)]
+    np.testing.assert_allclose(LOSSES["czar"](actual, forecast, np.ones_like(actual)), expected, atol=1e-12)
 
 
 REFERENCE = [
@@ -64,9 +64,9 @@ REFERENCE = [
 """Truth, forecast, CZAR at α = 1 and at α = 0.01, with σ = 1: values of an implementation that is not this one."""
 
 
-@pytest.mark.parametrize(("truth", "forecast", "for_fitting", "scored"), REFERENCE)
-def test_czar_meets_its_reference_values_in_both_forms(truth: float, forecast: float, for_fitting: float, scored: float) -> None:
-    pair = np.array([truth]), np.array([forecast]), np.ones(1)
+@pytest.mark.parametrize(("actual", "forecast", "for_fitting", "scored"), REFERENCE)
+def test_czar_meets_its_reference_values_in_both_forms(actual: float, forecast: float, for_fitting: float, scored: float) -> None:
+    pair = np.array([actual]), np.array([forecast]), np.ones(1)
     assert LOSSES["czar"](*pair)[0] == pytest.approx(for_fitting, abs=1e-12)
     assert czar_scored(*pair)[0] == pytest.approx(scored, abs=1e-12)
     assert as_scored("czar")(*pair)[0] == pytest.approx(math.log10(scored), abs=1e-12)
@@ -74,19 +74,19 @@ def test_czar_meets_its_reference_values_in_both_forms(truth: float, forecast: f
 
 def test_czar_as_scored_is_the_published_definition_with_its_own_alpha() -> None:
     noise = np.random.default_rng(5)
-    truth, forecast = noise.standard_t(3, 500), noise.standard_t(3, 500)
-    expected = [czar_by_the_book(t, f, alpha=0.01) for t, f in zip(truth, forecast, strict=True)]
-    np.testing.assert_allclose(czar_scored(truth, forecast, np.ones(500)), expected, atol=1e-11)
+    actual, forecast = noise.standard_t(3, 500), noise.standard_t(3, 500)
+    expected = [czar_by_the_book(t, f, alpha=0.01) for t, f in zip(actual, forecast, strict=True)]
+    np.testing.assert_allclose(czar_scored(actual, forecast, np.ones(500)), expected, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_as_scored_is_the_logarithm_of_a_loss_and_never_that_of_nothing(name: str) -> None:
     noise = np.random.default_rng(6)
-    truth, forecast, scale = noise.normal(size=50), noise.normal(size=50), np.full(50, 0.7)
-    logs = as_scored(name)(truth, forecast, scale)
+    actual, forecast, scale = noise.normal(size=50), noise.normal(size=50), np.full(50, 0.7)
+    logs = as_scored(name)(actual, forecast, scale)
     if name != "czar":
-        np.testing.assert_allclose(10.0**logs, LOSSES[name](truth, forecast, scale))
-        exact = as_scored(name)(truth, truth, scale)
+        np.testing.assert_allclose(10.0**logs, LOSSES[name](actual, forecast, scale))
+        exact = as_scored(name)(actual, actual, scale)
         np.testing.assert_allclose(exact, math.log10(LEAST_LOSS))
     assert np.isfinite(logs).all()
     with pytest.raises(ForecastError, match="known are"):
@@ -99,12 +99,12 @@ def test_what_shrinking_is_best_depends_on_what_is_averaged() -> None:
     noise = np.random.default_rng(7)
     count = 400_000
     signal = noise.normal(size=count)
-    truth = 0.1 * signal + math.sqrt(1 - 0.01) * noise.standard_t(4, count) / math.sqrt(2)
+    actual = 0.1 * signal + math.sqrt(1 - 0.01) * noise.standard_t(4, count) / math.sqrt(2)
     one, multiples = np.ones(count), np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0])
 
     def best(loss: str, *, scored: bool) -> float:
         measure = as_scored(loss) if scored else LOSSES[loss]
-        return float(multiples[np.argmin([measure(truth, 0.1 * each * signal, one).mean() for each in multiples])])
+        return float(multiples[np.argmin([measure(actual, 0.1 * each * signal, one).mean() for each in multiples])])
 
     assert best("mse", scored=False) == 1.0
     assert 0 < best("czar", scored=False) <= 0.5
@@ -113,26 +113,26 @@ def test_what_shrinking_is_best_depends_on_what_is_averaged() -> None:
 
 def test_czar_ranks_oracle_zero_and_random_as_the_network_published() -> None:
     noise = np.random.default_rng(0)
-    truth = noise.standard_t(4, 200_000) / math.sqrt(2)
-    one = np.ones_like(truth)
-    assert LOSSES["czar"](truth, truth, one).mean() == pytest.approx(0.25, abs=0.01)
-    assert LOSSES["czar"](truth, 0 * truth, one).mean() == pytest.approx(0.68, abs=0.01)
-    assert LOSSES["czar"](truth, noise.permutation(truth), one).mean() == pytest.approx(1.32, abs=0.02)
+    actual = noise.standard_t(4, 200_000) / math.sqrt(2)
+    one = np.ones_like(actual)
+    assert LOSSES["czar"](actual, actual, one).mean() == pytest.approx(0.25, abs=0.01)
+    assert LOSSES["czar"](actual, 0 * actual, one).mean() == pytest.approx(0.68, abs=0.01)
+    assert LOSSES["czar"](actual, noise.permutation(actual), one).mean() == pytest.approx(1.32, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["mse", "mae", "huber", "zptae", "ztae"])
 def test_a_right_forecast_loses_nothing_and_a_wrong_one_something(name: str) -> None:
-    truth = np.array([-2.0, 0.0, 0.5])
+    actual = np.array([-2.0, 0.0, 0.5])
     scale = np.array([1.0, 2.0, 0.5])
-    np.testing.assert_array_equal(LOSSES[name](truth, truth, scale), 0)
-    assert (LOSSES[name](truth, truth + 0.1, scale) > 0).all()
+    np.testing.assert_array_equal(LOSSES[name](actual, actual, scale), 0)
+    assert (LOSSES[name](actual, actual + 0.1, scale) > 0).all()
 
 
 @pytest.mark.parametrize("name", ["huber", "zptae", "ztae", "czar"])
 def test_losses_measured_in_scales_know_no_units(name: str) -> None:
     noise = np.random.default_rng(1)
-    truth, forecast, scale = noise.normal(size=100), noise.normal(size=100), np.full(100, 0.7)
-    np.testing.assert_allclose(LOSSES[name](1e-3 * truth, 1e-3 * forecast, 1e-3 * scale), LOSSES[name](truth, forecast, scale))
+    actual, forecast, scale = noise.normal(size=100), noise.normal(size=100), np.full(100, 0.7)
+    np.testing.assert_allclose(LOSSES[name](1e-3 * actual, 1e-3 * forecast, 1e-3 * scale), LOSSES[name](actual, forecast, scale))
 
 
 def test_huber_is_squared_near_and_absolute_far() -> None:
@@ -148,10 +148,10 @@ def test_ztae_is_the_distance_of_two_tanhs_and_never_above_two() -> None:
 @pytest.mark.parametrize("miss", [1e-3, 1e-6, 1e-9])
 def test_a_forecast_that_is_nearly_right_keeps_the_digits_of_its_loss(miss: float) -> None:
     """Far out a small miss costs its size times the curve's slope, which is far less than a difference of arctangents resolves."""
-    truth = np.array([2_000.0])
+    actual = np.array([2_000.0])
     delta = 0.01 / math.sqrt(3)
     slope = (1 + delta**2) / (1 + (2_000 + delta) ** 2)
-    beyond_exact = czar_scored(truth, truth - miss, np.ones(1))[0] - czar_scored(truth, truth, np.ones(1))[0]
+    beyond_exact = czar_scored(actual, actual - miss, np.ones(1))[0] - czar_scored(actual, actual, np.ones(1))[0]
     assert beyond_exact == pytest.approx(slope * miss, rel=1e-3, abs=1e-20)
 
 

@@ -16,7 +16,7 @@ from forecasting.live.live_scores import MOST_POINTS, live_scores
 from market.candle_store import CandleStore
 from node.database import open_database
 from node.durations import Duration, Interval
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from tests.support.forecasting_candles import START_MS, make_candles
 
 PRICE = Task("BTC", Target.PRICE, Duration.parse("5m"))

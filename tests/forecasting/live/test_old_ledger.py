@@ -13,7 +13,7 @@ from forecasting.live.ledger import COLUMNS, EDGES, Ledger
 from forecasting.live.live_scores import live_scores, submitted_scores
 from node.database import open_database
 from node.durations import Duration
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from tests.support.paths import ROOT
 
 LEFT = ROOT / "tests/data" / "ledgers" / "1"

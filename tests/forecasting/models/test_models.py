@@ -19,7 +19,7 @@ from node.config import LOSSES as CONFIGURABLE_LOSSES
 from node.config import MODELS as CONFIGURABLE_MODELS
 from node.durations import Duration, Interval
 from node.errors import TrainingError
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.forecasting.conftest import SHORT
 
 PRICE = Task("BTC", Target.PRICE, Duration.parse("1m"))
@@ -71,9 +71,9 @@ def test_every_loss_can_drive_a_training(loss: str, price_candles: pd.DataFrame)
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_what_drives_a_training_is_what_scores_it(loss: str) -> None:
     noise = np.random.default_rng(0)
-    truth, forecast, other = noise.standard_t(4, (3, 300))
-    scored = [LOSSES[loss](truth, said, np.ones(300)).mean() for said in (forecast, other)]
-    driven = [float(DRIVING[loss](torch.from_numpy(truth), torch.from_numpy(said))) for said in (forecast, other)]
+    actual, forecast, other = noise.standard_t(4, (3, 300))
+    scored = [LOSSES[loss](actual, said, np.ones(300)).mean() for said in (forecast, other)]
+    driven = [float(DRIVING[loss](torch.from_numpy(actual), torch.from_numpy(said))) for said in (forecast, other)]
     # But for constants that no forecast can change.
     assert driven[0] - driven[1] == pytest.approx(scored[0] - scored[1], abs=1e-6)
 
@@ -81,10 +81,10 @@ def test_what_drives_a_training_is_what_scores_it(loss: str) -> None:
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_a_correction_is_added_to_what_the_line_said(loss: str) -> None:
     noise = torch.Generator().manual_seed(0)
-    truth, line, answer = torch.randn(3, 50, generator=noise)
+    actual, line, answer = torch.randn(3, 50, generator=noise)
     unit = 0.5
-    given = float(correcting(loss, unit)(answer, torch.stack((truth, line), dim=1)))
-    whole = float(DRIVING[loss](truth, line + unit * answer))
+    given = float(correcting(loss, unit)(answer, torch.stack((actual, line), dim=1)))
+    whole = float(DRIVING[loss](actual, line + unit * answer))
     assert given == pytest.approx(whole / (unit**2 if loss == "mse" else 1), rel=1e-5)
 
 
@@ -92,14 +92,14 @@ def test_a_walked_line_answers_from_the_past_alone() -> None:
     noise = np.random.default_rng(0)
     features, rows, steps = noise.normal(size=(1_000, 4)), np.arange(1_000), 10
     targets = features @ [1.0, 0.5, 0.0, 0.0] + noise.normal(size=1_000)
-    walked = walk_line(features, targets, rows, steps, PENALTIES[:1])
-    assert walked.rows[0] == 250
+    out_of_fold = walk_line(features, targets, rows, steps, PENALTIES[:1])
+    assert out_of_fold.rows[0] == 250
     changed = targets.copy()
     changed[600:] = 100.0
     other = walk_line(features, changed, rows, steps, PENALTIES[:1])
-    untouched = walked.rows < 600
-    np.testing.assert_array_equal(other.answers[untouched], walked.answers[untouched])
-    assert np.corrcoef(walked.answers, targets[walked.rows])[0, 1] > 0.6
+    untouched = out_of_fold.rows < 600
+    np.testing.assert_array_equal(other.answers[untouched], out_of_fold.answers[untouched])
+    assert np.corrcoef(out_of_fold.answers, targets[out_of_fold.rows])[0, 1] > 0.6
 
 
 def test_a_line_without_penalty_is_least_squares(candles: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.dataset.signature import Signature
-from forecasting.prediction.adaptive_conformal import Pace
+from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS, Intervals
 from node.durations import Duration, Interval
 from node.topics import Target
@@ -35,14 +35,14 @@ def overlapping_errors(steps: int, horizons: int, seed: int) -> np.ndarray:
 
 def bounds_of(signature: Signature, intervals: Intervals, error: np.ndarray) -> np.ndarray:
     """Of forecasts of nothing made at every bar."""
-    pace, times = Pace.of(signature), np.arange(len(error)) * signature.interval.ms
-    nothing, one, counted = np.zeros_like(error), np.ones_like(error), pace.counts(times)
-    needed = intervals.needed(error[counted], nothing[counted], one[counted])
-    return intervals.bounds(nothing, one, pace.stretches(pace.place(times), pace.place(times[counted]), needed))
+    rate, times = AdaptationRate.of(signature), np.arange(len(error)) * signature.interval.ms
+    nothing, one, counted = np.zeros_like(error), np.ones_like(error), rate.counts(times)
+    conformity_scores = intervals.conformity_scores(error[counted], nothing[counted], one[counted])
+    return intervals.bounds(nothing, one, rate.interval_scales(rate.place(times), rate.place(times[counted]), conformity_scores))
 
 
-def coverages(bounds: np.ndarray, truth: np.ndarray) -> list[float]:
-    return [float(np.mean((bounds[:, 2 * place] <= truth) & (truth <= bounds[:, 2 * place + 1]))) for place in range(len(LEVELS))]
+def coverages(bounds: np.ndarray, actual: np.ndarray) -> list[float]:
+    return [float(np.mean((bounds[:, 2 * place] <= actual) & (actual <= bounds[:, 2 * place + 1]))) for place in range(len(LEVELS))]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -78,23 +78,25 @@ def test_no_interval_knows_an_error_before_its_horizon_has_passed(signature: Sig
 def test_where_a_past_begins_hardly_matters() -> None:
     """The same errors a little earlier or later on the clock begin their pasts elsewhere, and end with nearly the same stretch."""
     signature = SIGNATURES["20m/5m"]
-    pace, error = Pace.of(signature), overlapping_errors(4, 1_000, 3)
+    rate, error = AdaptationRate.of(signature), overlapping_errors(4, 1_000, 3)
     intervals = Intervals.fit(error, np.zeros_like(error), np.ones_like(error))
-    needed = intervals.needed(error, np.zeros_like(error), np.ones_like(error))
+    conformity_scores = intervals.conformity_scores(error, np.zeros_like(error), np.ones_like(error))
     places = np.arange(len(error))
-    stretches = [pace.stretches(places[-1:] + shift, places + shift, needed)[0] for shift in range(0, 4 * pace.block, 37)]
-    np.testing.assert_allclose(stretches, [stretches[0]] * len(stretches), rtol=0.06)
+    interval_scales = [
+        rate.interval_scales(places[-1:] + shift, places + shift, conformity_scores)[0] for shift in range(0, 4 * rate.block, 37)
+    ]
+    np.testing.assert_allclose(interval_scales, [interval_scales[0]] * len(interval_scales), rtol=0.06)
 
 
 def test_without_errors_nothing_is_stretched() -> None:
-    pace = Pace.of(SIGNATURES["24h/1h"])
-    assert (pace.stretches(np.array([5_000]), np.empty(0, np.int64), np.empty((0, len(LEVELS)))) == 1).all()
+    rate = AdaptationRate.of(SIGNATURES["24h/1h"])
+    assert (rate.interval_scales(np.array([5_000]), np.empty(0, np.int64), np.empty((0, len(LEVELS)))) == 1).all()
 
 
-@given(stretches=st.lists(st.floats(0.1, 10), min_size=len(LEVELS), max_size=len(LEVELS)))
-def test_a_stretched_interval_always_holds_the_narrower_ones(stretches: list[float]) -> None:
+@given(interval_scales=st.lists(st.floats(0.1, 10), min_size=len(LEVELS), max_size=len(LEVELS)))
+def test_a_stretched_interval_always_holds_the_narrower_ones(interval_scales: list[float]) -> None:
     intervals = Intervals({50: (-0.5, 0.75), 80: (-1.0, 1.5), 90: (-2.0, 2.5)}, 0.2, 0.1)
-    edges = intervals.bounds(np.array([0.1]), np.array([2.0]), np.array([stretches]))[0]
+    edges = intervals.bounds(np.array([0.1]), np.array([2.0]), np.array([interval_scales]))[0]
     assert edges[4] <= edges[2] <= edges[0] <= edges[1] <= edges[3] <= edges[5]
-    once = intervals.stretched(np.array(stretches)).bounds(np.array([0.1]), np.array([2.0]))[0]
+    once = intervals.scaled(np.array(interval_scales)).bounds(np.array([0.1]), np.array([2.0]))[0]
     np.testing.assert_allclose(edges, once)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forecasting.prediction.composition import Prices, compose
 from node.durations import MINUTE_MS, Duration
 from node.errors import ForecastError, NotEnoughDataError
-from node.topics import Task, Target
+from node.topics import Target, Task
 from node.truth import TopicInterval
 from tests.support.forecasting_candles import START_MS, make_candles
 
@@ -67,13 +67,13 @@ def test_the_expected_variance_is_that_of_the_known_returns_and_independent_ones
 @pytest.mark.parametrize("target", Target)
 def test_the_whole_interval_known_but_its_last_minute_the_answer_is_nearly_the_truth(target: Target) -> None:
     asked = TopicInterval(task(target), NEWEST_MS - 15 * MINUTE_MS)
-    truth = asked.truth(close_at).value
+    actual = asked.truth(close_at).value
     until_then = Prices.of(CANDLES.iloc[:-1])
     nothing_moves = -20.0 if target is Target.VOLATILITY else 0.0
-    assert truth is not None
+    assert actual is not None
     last_return = abs(math.log(close_at(NEWEST_MS) / close_at(NEWEST_MS - MINUTE_MS)))
     found = compose(asked, nothing_moves, until_then)
-    assert abs(found - truth) <= last_return * (2 * truth if target is Target.PRICE else 2)
+    assert abs(found - actual) <= last_return * (2 * actual if target is Target.PRICE else 2)
 
 
 def test_a_base_whose_candle_has_not_arrived_is_answered_from_the_price_before_it() -> None:

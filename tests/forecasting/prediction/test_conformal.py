@@ -20,10 +20,10 @@ def errors(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return scale * NOISE.standard_t(3, count), np.zeros(count), scale
 
 
-def coverage(intervals: Intervals, level: int, truth: np.ndarray, said: np.ndarray, scale: np.ndarray) -> float:
+def coverage(intervals: Intervals, level: int, actual: np.ndarray, said: np.ndarray, scale: np.ndarray) -> float:
     place = 2 * LEVELS.index(level)
     low, high = intervals.bounds(said, scale)[:, place : place + 2].T
-    return float(np.mean((low <= truth) & (truth <= high)))
+    return float(np.mean((low <= actual) & (actual <= high)))
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -32,18 +32,18 @@ def test_as_many_truths_lie_inside_as_promised_whatever_the_distribution(level: 
 
 
 def test_errors_that_shrink_as_the_market_grows_narrow_the_interval_there() -> None:
-    truth, said, scale = errors(20_000)
-    truth = truth * np.clip(-np.log(scale) / 7, 0.3, 2) ** 2
-    intervals = Intervals.fit(truth, said, scale)
+    actual, said, scale = errors(20_000)
+    actual = actual * np.clip(-np.log(scale) / 7, 0.3, 2) ** 2
+    intervals = Intervals.fit(actual, said, scale)
     assert intervals.slope < 0
     calm = scale < np.median(scale)
     for rows in (calm, ~calm):
-        assert coverage(intervals, 90, truth[rows], said[rows], scale[rows]) == pytest.approx(0.9, abs=0.02)
+        assert coverage(intervals, 90, actual[rows], said[rows], scale[rows]) == pytest.approx(0.9, abs=0.02)
 
 
 def test_a_market_that_keeps_changing_gets_wider_intervals() -> None:
-    truth, said, scale = errors(12_000)
-    drifting = truth * np.linspace(1, 3, len(truth))
+    actual, said, scale = errors(12_000)
+    drifting = actual * np.linspace(1, 3, len(actual))
     last = slice(-2_000, None)
     assert (
         coverage(Intervals.fit(drifting[:-2_000], said[:-2_000], scale[:-2_000]), 90, drifting[last], said[last], scale[last])

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.evaluation.scores import Walk, walk_forward
-from forecasting.prediction.adaptive_conformal import Pace
+from forecasting.evaluation.scores import ForecastSeries, walk_forward
+from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS
 from forecasting.prediction.forecast import forecast, open_session
 from forecasting.prediction.recent_residuals import RecentErrors, bars_to_follow
 from forecasting.training.train import Candidate
 
 
-def walk(model: Candidate, candles: pd.DataFrame, start: int = 2_500) -> Walk:
+def walk(model: Candidate, candles: pd.DataFrame, start: int = 2_500) -> ForecastSeries:
     times = candles["open_time"]
     session = open_session(model.graph)
     return walk_forward(session, model.signature, candles, int(times.iloc[start]), int(times.iloc[-1]), model.intervals)
@@ -39,14 +39,14 @@ def model_and_candles(request, volatility_model, candles, price_model, price_can
 
 def test_what_is_served_is_what_a_backtest_measures(model_and_candles: tuple[Candidate, pd.DataFrame]) -> None:
     model, candles = model_and_candles
-    walked = walk(model, candles)
+    out_of_fold = walk(model, candles)
     lasting = recent_errors(model)
     for row in range(2_500, 2_620):
-        place = int(np.flatnonzero(walked.times == candles["open_time"].iloc[row])[0])
+        place = int(np.flatnonzero(out_of_fold.times == candles["open_time"].iloc[row])[0])
         seen = candles.iloc[: row + 1]
-        np.testing.assert_allclose(served(lasting, model, seen), walked.bounds[place], rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(served(lasting, model, seen), out_of_fold.bounds[place], rtol=1e-4, atol=1e-7)
         if row % 40 == 0:
-            np.testing.assert_allclose(served(recent_errors(model), model, seen), walked.bounds[place], rtol=1e-4, atol=1e-7)
+            np.testing.assert_allclose(served(recent_errors(model), model, seen), out_of_fold.bounds[place], rtol=1e-4, atol=1e-7)
 
 
 def test_most_candles_cost_little_and_a_restart_finds_the_same_errors(volatility_model: Candidate, candles: pd.DataFrame) -> None:
@@ -60,19 +60,19 @@ def test_most_candles_cost_little_and_a_restart_finds_the_same_errors(volatility
 
 def test_a_gap_in_the_past_leaves_an_interval(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     broken = candles.drop(index=range(1_500, 1_530)).reset_index(drop=True)
-    walked = walk(volatility_model, broken)
+    out_of_fold = walk(volatility_model, broken)
     bounds = served(recent_errors(volatility_model), volatility_model, broken.iloc[:2_600])
-    place = int(np.flatnonzero(walked.times == broken["open_time"].iloc[2_599])[0])
-    np.testing.assert_allclose(bounds, walked.bounds[place], rtol=1e-4, atol=1e-7)
+    place = int(np.flatnonzero(out_of_fold.times == broken["open_time"].iloc[2_599])[0])
+    np.testing.assert_allclose(bounds, out_of_fold.bounds[place], rtol=1e-4, atol=1e-7)
 
 
 def test_candles_found_later_are_looked_at_when_the_past_begins_anew(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     signature = volatility_model.signature
-    pace, needed = Pace.of(signature), signature.bars_needed
-    row = next(row for row in range(2_000, 3_000) if pace.place(candles["open_time"].to_numpy()[row]) % pace.block == 0)
+    rate, conformity_scores = AdaptationRate.of(signature), signature.bars_needed
+    row = next(row for row in range(2_000, 3_000) if rate.place(candles["open_time"].to_numpy()[row]) % rate.block == 0)
     recent = recent_errors(volatility_model)
-    served(recent, volatility_model, candles.iloc[row - needed - 100 : row])
-    missing, whole = (candles.iloc[start : row + 1] for start in (row - needed - 100, 0))
+    served(recent, volatility_model, candles.iloc[row - conformity_scores - 100 : row])
+    missing, whole = (candles.iloc[start : row + 1] for start in (row - conformity_scores - 100, 0))
     fresh = served(recent_errors(volatility_model), volatility_model, whole)
     assert not np.allclose(served(recent_errors(volatility_model), volatility_model, missing), fresh, rtol=1e-4)
     np.testing.assert_allclose(served(recent, volatility_model, whole), fresh, rtol=1e-4)

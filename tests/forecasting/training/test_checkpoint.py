@@ -12,7 +12,7 @@ from forecasting.dataset.feature_catalogue import feature_matrix
 from forecasting.dataset.signature import Signature
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import forecast, model_input, open_session, path, run_graph
-from forecasting.training.checkpoint import Learned
+from forecasting.training.checkpoint import TrainingProvenance
 from tests.support.forecasting_candles import make_candles
 from tests.support.paths import ROOT
 
@@ -32,7 +32,7 @@ def test_a_released_checkpoint_loads_and_reproduces_its_samples(folder: Path) ->
     for sample in about["samples"]:
         window, baseline, scale = (np.array([sample[name]], np.float32) for name in ("window", "baseline", "scale"))
         assert run_graph(session, window, baseline, scale)[0] == pytest.approx(sample["forecast"], abs=1e-5)
-    assert Learned.from_weights((folder / "weights.safetensors").read_bytes()).signature == signature
+    assert TrainingProvenance.from_weights((folder / "weights.safetensors").read_bytes()).signature == signature
 
 
 @pytest.mark.parametrize("folder", RELEASED, ids=lambda folder: folder.name)

@@ -21,13 +21,13 @@ def test_levels_are_lifted_by_what_their_errors_call_for() -> None:
 
 
 def test_one_wild_week_does_not_decide_it() -> None:
-    truth, forecast = logs()
-    truth[: ROWS // STRETCHES] += 2.0
-    assert fit_level_offset(truth, forecast, 15) == pytest.approx(0.4**2 / 2, abs=0.02)
+    actual, forecast = logs()
+    actual[: ROWS // STRETCHES] += 2.0
+    assert fit_level_offset(actual, forecast, 15) == pytest.approx(0.4**2 / 2, abs=0.02)
 
 
 def test_stretches_that_contradict_each_other_or_are_too_short_say_nothing() -> None:
-    truth, forecast = logs(spread=0.0)
-    swinging = truth + np.repeat(np.tile([0.5, -0.5], STRETCHES // 2), ROWS // STRETCHES)
+    actual, forecast = logs(spread=0.0)
+    swinging = actual + np.repeat(np.tile([0.5, -0.5], STRETCHES // 2), ROWS // STRETCHES)
     assert fit_level_offset(swinging, forecast, 15) == 0
     assert fit_level_offset(*(each[:-1] for each in logs()), 15) == 0

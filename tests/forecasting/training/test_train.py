@@ -16,7 +16,7 @@ from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import Progress
 from node.durations import DAY_MS, Duration, Interval
 from node.errors import NotEnoughDataError, TrainingError
-from node.topics import Task, Target
+from node.topics import Target, Task
 from tests.forecasting.conftest import SHORT
 from tests.support.forecasting_candles import START_MS, make_candles
 

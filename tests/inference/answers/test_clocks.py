@@ -16,11 +16,11 @@ AHEAD = [86_400, 731 * 86_400, -86_400]
 def test_what_was_scored_while_the_clock_was_wrong_is_scored_again_in_its_turn(node: Node, ahead: int) -> None:
     node.fill(BTC_10M)
     node.clock.set_ahead(ahead)
-    for _ in node.board.current.states:
+    for _ in node.current.snapshot.states:
         node.keeper.keep_safely()
     node.clock.set_ahead(-ahead)
     node.clock.advance(RESCORE_MS / 1_000)
-    for _ in node.board.current.states:
+    for _ in node.current.snapshot.states:
         node.keeper.keep_safely()
     now_ms = node.clock.now_ms()
     assert {topic: scores.scored_ms for topic, scores in node.scores.current.items()} == dict.fromkeys(node.scores.current, now_ms)

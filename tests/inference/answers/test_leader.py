@@ -10,7 +10,7 @@ from inference.answers.snapshot import Answer
 from node.durations import Interval
 from node.topics import Task
 from tests.inference.conftest import ETH_8H, START_MS, Node, candles_until, signature_of
-from tests.support.tiny_models import tiny_draft, tiny_graph
+from tests.support.tiny_models import tiny_graph, tiny_metadata
 
 BTC = replace(ETH_8H, token="BTC")
 BAR_SECONDS = ETH_8H.interval.ms // 1000
@@ -18,8 +18,8 @@ BAR_SECONDS = ETH_8H.interval.ms // 1000
 
 def promote(node: Node, task: Task) -> None:
     signature = signature_of(task) | {"features": ["day_sine", "leader_return_1"], "leader": "BTC", "scale_span": 5}
-    draft = tiny_draft(task, 0.0, signature=signature)
-    version = node.models.publish(task, graph=tiny_graph(0.0), weights=b"w", draft=draft).version
+    metadata = tiny_metadata(task, 0.0, signature=signature)
+    version = node.models.publish(task, graph=tiny_graph(0.0), weights=b"w", metadata=metadata).version
     node.models.promote(task, version, "better")
 
 
@@ -30,7 +30,7 @@ def store(node: Node, task: Task) -> None:
 
 def made_from(node: Node) -> int:
     node.watcher.look()
-    (state,) = node.board.current.states
+    (state,) = node.current.snapshot.states
     assert isinstance(state.outcome, Answer)
     return state.outcome.made_from
 

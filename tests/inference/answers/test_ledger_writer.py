@@ -37,7 +37,7 @@ def count(node: Node, name: str) -> float | None:
 def test_an_answer_is_kept_as_it_was_served(node: Node) -> None:
     node.fill(BTC_10M, answer=0.25)
     node.keeper.keep_safely()
-    state = node.board.current.states[0]
+    state = node.current.snapshot.states[0]
     assert isinstance(state.outcome, Answer)
     row = Ledger(node.engine).answers(3, since_ms=0).iloc[0]
     assert row["value"] == state.outcome.value
@@ -103,11 +103,11 @@ def test_a_restart_and_a_second_watcher_keep_nothing_twice(node: Node) -> None:
     node.fill(BTC_10M)
     node.keeper.keep_safely()
     other = node.another_keeper()
-    other.note(node.board.current.states)
+    other.note(node.current.snapshot.states)
     node.promote(BTC_10M, 0.5)
     node.watcher.look()
     restarted = node.another_keeper()
-    restarted.note(node.board.current.states)
+    restarted.note(node.current.snapshot.states)
     other.keep_safely()
     restarted.keep_safely()
     rows = Ledger(node.engine).answers(3, since_ms=0)
@@ -130,7 +130,7 @@ def test_a_locked_database_stops_no_answer_and_loses_none(node: Node, tmp_path: 
     with impatient.connect() as connection:
         connection.connection.execute("PRAGMA busy_timeout=1")
     node.keeper = LedgerKeeper(
-        open_ledger=lambda: Ledger(impatient), board=node.board, scores=node.scores, clock=node.clock, metrics=node.metrics
+        open_ledger=lambda: Ledger(impatient), current=node.current, scores=node.scores, clock=node.clock, metrics=node.metrics
     )
     next_minute(node)
     locked = sqlite3.connect(tmp_path / "node.db")
@@ -154,7 +154,7 @@ def test_a_database_that_can_only_be_read_stops_no_answer(node: Node, tmp_path: 
     node.fill(BTC_10M)
     read_only = create_engine(f"sqlite:///file:{tmp_path}/node.db?mode=ro&uri=true")
     node.keeper = LedgerKeeper(
-        open_ledger=lambda: Ledger(read_only), board=node.board, scores=node.scores, clock=node.clock, metrics=node.metrics
+        open_ledger=lambda: Ledger(read_only), current=node.current, scores=node.scores, clock=node.clock, metrics=node.metrics
     )
     next_minute(node)
     node.keeper.keep_safely()
@@ -190,7 +190,7 @@ def test_scores_are_shown_once_truths_are_known_and_counted_before(node: Node) -
     assert before[69]["scored"] is None
     for minute in range(30):
         next_minute(node, last_close=65_000.0 + minute)
-    for _ in node.board.current.states:
+    for _ in node.current.snapshot.states:
         node.keeper.keep_safely()
     shown = node.client.get("/scores").get_json()[0]
     assert shown["answers"] == 31

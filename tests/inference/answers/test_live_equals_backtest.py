@@ -14,16 +14,16 @@ import pytest
 
 from forecasting.backtesting.backtest import joined
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import Walk, walk_forward
+from forecasting.evaluation.scores import ForecastSeries, walk_forward
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import LiveScore, live_scores
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import open_session
 from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import FitSettings
-from model_store.manifest import Draft, Gate, Sample
+from model_store.manifest import Gate, Sample, VersionMetadata
 from node.durations import DAY_MS, Duration, Interval
-from node.topics import Task, Target, Topic
+from node.topics import Target, Task, Topic
 from tests.inference.conftest import ETH_8H, SOL_15M, Node, candles_until
 from tests.support.forecasting_candles import make_candles
 
@@ -52,7 +52,7 @@ def candidates(request: pytest.FixtureRequest, candles: pd.DataFrame) -> list[Ca
 
 def publish(node: Node, candidate: Candidate) -> str:
     """As the updater does it."""
-    draft = Draft(
+    metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
         data_end_ms=candidate.data_end_ms,
@@ -63,7 +63,7 @@ def publish(node: Node, candidate: Candidate) -> str:
         samples=tuple(Sample(**sample) for sample in candidate.samples),
     )
     task = candidate.signature.task
-    version = node.models.publish(task, graph=candidate.graph, weights=candidate.weights, draft=draft).version
+    version = node.models.publish(task, graph=candidate.graph, weights=candidate.weights, metadata=metadata).version
     node.models.promote(task, version, "it is a test")
     return version
 
@@ -90,7 +90,7 @@ def replay(node: Node, candles: pd.DataFrame, candidates: list[Candidate], missi
     return versions
 
 
-def walked(node: Node, topic: Topic, version: str, start_ms: int, end_ms: int) -> Walk:
+def out_of_fold(node: Node, topic: Topic, version: str, start_ms: int, end_ms: int) -> ForecastSeries:
     """A backtest of a stored version over the candles that the node has."""
     stored = node.models.load(topic.task, version)
     assert stored.manifest.intervals is not None
@@ -118,8 +118,8 @@ def test_the_ledgers_scores_are_those_of_a_backtest(node: Node, candles: pd.Data
     first, second = replay(node, candles, candidates)
     times = candles["open_time"].tolist()
     walks = [
-        walked(node, topic, first, times[LEARNED], times[LEARNED + CHANGE - 1]),
-        walked(node, topic, second, times[LEARNED + CHANGE], times[-1]),
+        out_of_fold(node, topic, first, times[LEARNED], times[LEARNED + CHANGE - 1]),
+        out_of_fold(node, topic, second, times[LEARNED + CHANGE], times[-1]),
     ]
     overall, of_second, of_first = live_scores(Ledger(node.engine), topic, since_ms=0)
     assert (of_first.version, of_second.version) == (first, second)
@@ -141,12 +141,12 @@ def test_a_gap_leaves_the_same_truths_unknown_to_both_and_both_know_them_once_it
     def live() -> LiveScore:
         return live_scores(Ledger(node.engine), topic, since_ms=0, until_ms=times[gap])[1]
 
-    walk = walked(node, topic, first, times[LEARNED], times[gap])
+    walk = out_of_fold(node, topic, first, times[LEARNED], times[gap])
     assert walk.times[-1] == times[gap - topic.task.steps - 1]
     assert live().scores == walk.score(topic.loss)
 
     node.candles.upsert(topic.task.symbol, topic.task.interval, candles.iloc[[gap]])
-    mended = walked(node, topic, first, times[LEARNED], times[gap - 1])
+    mended = out_of_fold(node, topic, first, times[LEARNED], times[gap - 1])
     assert len(mended.times) == len(walk.times) + topic.task.steps
     assert live().scores == mended.score(topic.loss)
 
@@ -162,5 +162,5 @@ def test_a_horizon_of_hours_reads_longer_bars_and_is_scored_the_same(tmp_path: P
     version, _ = replay(node, bars, [candidate, candidate])
     times = bars["open_time"].tolist()
     score = live_scores(Ledger(node.engine), topic, since_ms=0)[-1]
-    assert score.scores == walked(node, topic, version, times[LEARNED], times[LEARNED + CHANGE - 1]).score("czar")
+    assert score.scores == out_of_fold(node, topic, version, times[LEARNED], times[LEARNED + CHANGE - 1]).score("czar")
     node.engine.dispose()

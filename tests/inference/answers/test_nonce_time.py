@@ -13,7 +13,7 @@ from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import submitted_scores
 from forecasting.live.submissions import Submissions, TakenAnswer
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
-from node.topics import ACCEPTED_HEADER, WORKER_AGENT, Task, Target, Topic
+from node.topics import ACCEPTED_HEADER, WORKER_AGENT, Target, Task, Topic
 from node.truth import TopicInterval
 from tests.inference.conftest import BTC_10M, ETH_8H, SOL_15M, START_MS, Node, candles_until
 
@@ -194,8 +194,8 @@ def test_what_came_of_a_submission_is_the_truth_of_its_own_interval(node: Node, 
     found = kept.of_topic(7, task, since_ms=0)
     assert found["base_ms"].tolist() == bases
     for row in found.to_dict("records"):
-        truth = TopicInterval(task, row["base_ms"]).truth(price.get)
-        assert math.isnan(row["actual"]) if truth.value is None else row["actual"] == pytest.approx(truth.value, rel=1e-12)
+        actual = TopicInterval(task, row["base_ms"]).truth(price.get)
+        assert math.isnan(row["actual"]) if actual.value is None else row["actual"] == pytest.approx(actual.value, rel=1e-12)
     judged = kept.judged(7, task, since_ms=0)
     assert set(judged["base_ms"]) == set(found[found["actual"].notna() & found["baseline"].notna()]["base_ms"])
     (whole, *_) = submitted_scores(Ledger(node.engine), Topic(7, task, "birnn", "mse", None, ""), since_ms=0)

@@ -36,12 +36,12 @@ def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
 def test_nothing_is_computed_twice(node: Node, forecasts: list[Task]) -> None:
     node.fill(BTC_10M, ETH_8H)
-    before = node.board.current
+    before = node.current.snapshot
     for _ in range(3):
         node.clock.advance(1)
         node.watcher.look()
     assert forecasts == [BTC_10M, ETH_8H]
-    assert node.board.current is before
+    assert node.current.snapshot is before
 
 
 def test_a_new_candle_is_followed_by_the_topics_that_read_it_alone(node: Node, forecasts: list[Task]) -> None:
@@ -61,7 +61,7 @@ def test_a_new_champion_is_followed_at_the_next_look(node: Node) -> None:
     assert node.get("/inference/BTC") == first
     node.watcher.look()
     assert node.get("/inference/BTC") != first
-    champion = node.board.current.states[0].champion
+    champion = node.current.snapshot.states[0].champion
     assert champion is not None
     assert champion.version == version
     node.models.rollback(BTC_10M)
@@ -72,7 +72,7 @@ def test_a_new_champion_is_followed_at_the_next_look(node: Node) -> None:
 def test_two_topics_of_one_model_share_its_forecast(node: Node, forecasts: list[Task]) -> None:
     node.write_config([64, 83, 65])
     node.watcher.look()
-    task = node.board.current.states[0].topic.task
+    task = node.current.snapshot.states[0].topic.task
     node.fill(task)
     assert forecasts == [task]
     assert [node.get(f"/inference/BTC?topic={number}")[0] for number in (64, 83, 65)] == [200] * 3
@@ -86,18 +86,18 @@ def test_a_damaged_champion_is_replaced_by_the_one_before_and_looked_at_again_la
     whole = graph.read_bytes()
     graph.write_bytes(b"damaged")
     node.watcher.look()
-    assert [state.champion.version for state in node.board.current.states if state.champion] == [first]
+    assert [state.champion.version for state in node.current.snapshot.states if state.champion] == [first]
     graph.write_bytes(whole)
     node.clock.advance(11)
     node.watcher.look()
-    assert [state.champion.version for state in node.board.current.states if state.champion] == [second]
+    assert [state.champion.version for state in node.current.snapshot.states if state.champion] == [second]
 
 
 def test_topics_come_and_go_with_the_config_without_a_restart(node: Node, forecasts: list[Task]) -> None:
     node.fill(BTC_10M)
     node.write_config([84, 3])
     node.fill(ETH_8H)
-    assert [state.topic.id for state in node.board.current.states] == [84, 3]
+    assert [state.topic.id for state in node.current.snapshot.states] == [84, 3]
     assert node.get("/inference/ETH")[0] == 200
     assert node.get("/inference/SOL")[0] == 404
     assert forecasts == [BTC_10M, ETH_8H], "the model that stayed was not asked again"
@@ -118,7 +118,7 @@ def watcher_over(node: Node, open_data: Callable[[], MarketData]) -> Watcher:
         inference_url="http://localhost",
         open_data=open_data,
         models=node.models,
-        board=node.board,
+        current=node.current,
         clock=node.clock,
         metrics=node.metrics,
     )
@@ -229,7 +229,7 @@ def test_requests_see_whole_snapshots_while_champions_change(node: Node) -> None
         for number in range(1, 51):
             node.promote(BTC_10M, number / 100)
             node.watcher.look()
-            outcome = node.board.current.states[0].outcome
+            outcome = node.current.snapshot.states[0].outcome
             assert isinstance(outcome, Answer)
             answers[outcome.body.decode()] = number
     finally:

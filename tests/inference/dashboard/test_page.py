@@ -125,7 +125,7 @@ def test_past_forecasts_lie_over_what_happened_and_those_that_missed_are_marked(
 
 def test_live_skill_is_shown_once_truth_is_known(full: Page, server: Server) -> None:
     def score() -> None:
-        topic = server.node.board.current.states[0].topic
+        topic = server.node.current.snapshot.states[0].topic
         server.node.scores.put(score_topic(server.node.ledger, topic, server.node.clock.now_ms()))
         full.driver.refresh()
 
@@ -143,11 +143,11 @@ def test_what_was_submitted_is_listed_with_what_came_of_it(full: Page, server: S
     node = server.node
     now_ms = node.clock.now_ms()
     bases = [base_time(now_ms) - minutes * 60_000 for minutes in (30, 5)]
-    task = node.board.current.states[0].topic.task
+    task = node.current.snapshot.states[0].topic.task
     taken = [TakenAnswer(3, TopicInterval(task, base), base + 40_000, "20260101T000000Z-abcdef", 64_321.5, 0.001) for base in bases]
     node.ledger.submissions.record(taken, [(3, bases[0])])
     assert not full.find("#submitted").is_displayed()
-    node.scores.put(score_topic(node.ledger, node.board.current.states[0].topic, now_ms))
+    node.scores.put(score_topic(node.ledger, node.current.snapshot.states[0].topic, now_ms))
     full.driver.refresh()
     full.until(lambda: full.find("#submitted").is_displayed())
     full.find("#submitted summary").click()

@@ -155,7 +155,7 @@ def test_after_a_429_nothing_is_sent_until_its_time_is_over(
     for _ in range(3):
         with pytest.raises(RateLimitedError) as caught:
             client.candles("BTCUSDT", Interval.HOUR, NOW - DAY_MS, NOW)
-        assert caught.value.retry_after == client.standing().silent_seconds == 30
+        assert caught.value.retry_after == client.status().silent_seconds == 30
     assert len(httpserver.log) == 1
     clock.advance(31)
     with pytest.raises(RateLimitedError):

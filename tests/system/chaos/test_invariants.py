@@ -20,7 +20,7 @@ from node.clock import ManualClock
 from node.database import Heartbeats, open_database
 from node.durations import Interval
 from simulator.exchange.synthetic import SyntheticMarket
-from tests.support.tiny_models import BTC, tiny_draft, tiny_graph
+from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
 from tests.system.chaos.invariants import BrokenInvariantError, Witness, check_answer
 
 MINUTE = Interval.MINUTE
@@ -36,8 +36,8 @@ def witness(tmp_path: Path) -> Witness:
     frame.insert(0, "open_time", closed.open_time)
     CandleStore(engine).upsert("BTCUSDT", MINUTE, frame.tail(500))
     store = ModelStore(tmp_path / "models", clock)
-    store.publish(BTC, graph=tiny_graph(0.3), weights=b"refused", draft=tiny_draft(BTC, 0.3, promoted=False))
-    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"weights", draft=tiny_draft(BTC, 0.1)).version
+    store.publish(BTC, graph=tiny_graph(0.3), weights=b"refused", metadata=tiny_metadata(BTC, 0.3, promoted=False))
+    version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"weights", metadata=tiny_metadata(BTC, 0.1)).version
     store.promote(BTC, version, "first")
     made_from = int(closed.open_time[-1])
     Ledger(engine).record([ServedAnswer(3, BTC, made_from, version, 1.0, 1.0, 0.0, 0.0, 1.0)])
@@ -50,7 +50,7 @@ def witness(tmp_path: Path) -> Witness:
 
 def test_a_sound_node_is_found_sound_and_a_new_version_too(witness: Witness) -> None:
     store = ModelStore(witness.models, witness.clock)
-    version = store.publish(BTC, graph=tiny_graph(0.2), weights=b"new", draft=tiny_draft(BTC, 0.2)).version
+    version = store.publish(BTC, graph=tiny_graph(0.2), weights=b"new", metadata=tiny_metadata(BTC, 0.2)).version
     store.promote(BTC, version, "better")
     witness.look()
     assert len(witness.candles["BTCUSDT", "1m"]) == 500

@@ -53,7 +53,7 @@ def _checks(client: Any, interval: Interval, start_ms: int) -> Any:
                 check_refusal(error)
                 return False
             finally:
-                assert asked.standing().silent_seconds >= 0
+                assert asked.status().silent_seconds >= 0
             check_sound(candles, interval, start_ms, NOW_MS)
             assert bad_rows(candles) >= 0
             return True

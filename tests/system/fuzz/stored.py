@@ -45,11 +45,11 @@ def _look(node: Node) -> Answer | None:
     """What is served for topic 3 once its files are looked at anew; topic 84 is served all the same, and all can be shown."""
     node.watcher._forecasters[BTC_10M] = Forecaster(BTC_10M, node.models)
     node.watcher.look()
-    changed, other = node.board.current.states
+    changed, other = node.current.snapshot.states
     assert isinstance(other.outcome, Answer), "the other topic is served"
-    json.dumps(ModelListing(node.models).show(node.board.current)).encode()
+    json.dumps(ModelListing(node.models).show(node.current.snapshot)).encode()
     registry = CollectorRegistry()
-    registry.register(TopicCollector(node.board, node.clock))
+    registry.register(TopicCollector(node.current, node.clock))
     generate_latest(registry)
     refusal = changed.refusal(node.clock.now_ms())
     if refusal is not None:
