@@ -33,7 +33,6 @@ SWEEP = """
 from types import SimpleNamespace
 from tests.support.updater_stand_ins import train_for_long
 from forecasting.backtesting import hyperparameter_search as sweep
-from tests.support.paths import ROOT
 
 sweep.attempt = lambda plan, number, values: train_for_long(["first", "second"][number])
 list(sweep.search(SimpleNamespace(task=SimpleNamespace(model="birnn"), seed=0, trials=2), 2))

@@ -256,7 +256,7 @@ def test_models_show_where_each_version_came_from_and_why_it_was_taken_or_not(se
     first = node.models.champion_version(BTC_10M)
     node.fill(BTC_10M, answer=0.2, intervals=INTERVALS, parent=first)
     page.open(server.address)
-    page.until(lambda: page.all(".lineage li"))
+    page.until(lambda: len(page.all(".model[open] .lineage li")) == 2)
     newest, oldest = (line.text for line in page.all(".model[open] .lineage li"))
     assert "champion" in newest
     assert f"from {str(first)[-6:]} of " in newest

@@ -57,7 +57,7 @@ class Plan:
 
 
 @dataclass
-class AdaptationRate:
+class Pace:
     """When the node's loops have their turns: all at the same full minutes, one loop after the other."""
 
     step_ms: int
@@ -87,7 +87,7 @@ class Month:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan, self.begun_ms = plan, START_MS
         self.end_ms = START_MS + round(plan.days * DAY_MS)
-        self.pace = AdaptationRate(plan.step_minutes * MINUTE_MS, plan.close_minutes * MINUTE_MS, [(START_MS, START_MS + HOUR_MS)])
+        self.pace = Pace(plan.step_minutes * MINUTE_MS, plan.close_minutes * MINUTE_MS, [(START_MS, START_MS + HOUR_MS)])
         self.scheduler = Scheduler(START_MS, self.pace)
         random = Random(plan.seed)
         market = SyntheticMarket(plan.seed, round(plan.days) + 15 * HISTORY_DAYS + 10)
