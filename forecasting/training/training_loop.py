@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from forecasting.training.optimiser import AdamW, ReduceOnPlateau
 from node.errors import TrainingError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -74,29 +75,31 @@ class Windows:
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """One thread, one seed, deterministic algorithms; everything as it was afterwards."""
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    """One thread and one seed; everything as it was afterwards.
+
+    On one thread of a CPU every operation of these networks is deterministic as it is, and a test holds two trainings to equal
+    bytes; `torch.use_deterministic_algorithms` would change nothing but import torch's compiler.
+    """
+    threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
         torch.manual_seed(seed)
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(strict)
 
 
 def training_step(
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: AdamW,
     windows: Tensor,
     targets: Tensor,
     largest_gradient: float,
     loss: Loss = nn.functional.mse_loss,
 ) -> Tensor:
     """One step on a batch; the loss before it."""
-    optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad()
     value = loss(network(windows), targets)
     torch.autograd.backward(value)
     nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
@@ -104,9 +107,9 @@ def training_step(
     return value.detach()
 
 
-def make_optimiser(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, settings: FitSettings) -> AdamW:
     """Adam with decoupled weight decay, all parameters in one fused update."""
-    return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return AdamW(network.parameters(), settings.learning_rate, settings.weight_decay)
 
 
 def fit(
@@ -125,7 +128,7 @@ def fit(
     """
     started = time.perf_counter()
     optimiser = make_optimiser(network, settings)
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=1)
+    schedule = ReduceOnPlateau(optimiser)
     stride = -(-len(training) // settings.windows_per_epoch)
     validation = validation.every(-(-len(validation) // settings.windows_per_epoch))
     best_loss, best, waited = mean_loss(network, validation, loss), copy.deepcopy(network.state_dict()), 0
@@ -146,7 +149,7 @@ def fit(
     network.eval()
 
 
-def _epoch(network: nn.Module, optimiser: torch.optim.Optimizer, windows: Windows, settings: FitSettings, loss: Loss) -> float:
+def _epoch(network: nn.Module, optimiser: AdamW, windows: Windows, settings: FitSettings, loss: Loss) -> float:
     network.train()
     batch = min(settings.batch, max(32, len(windows) // settings.steps_per_epoch))
     losses = [
