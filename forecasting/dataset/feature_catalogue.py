@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.arrays import Floats
 from forecasting.dataset.bars import (
     LEADER,
     Bars,
-    Floats,
     ewm_mean,
     lag,
     rolling_max,

@@ -19,7 +19,8 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Bars, Floats, rolling_mean, standard_deviation
+from forecasting.arrays import Floats
+from forecasting.dataset.bars import Bars, rolling_mean, standard_deviation
 from node.durations import DAY_MS, HOUR_MS
 
 Compute = Callable[[Bars], Floats]

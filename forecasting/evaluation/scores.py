@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, sigma_at
 from forecasting.evaluation.direction import checks_of, direction_of

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers, runs_of, with_all_of
+from forecasting.arrays import Floats, Integers, Singles
+from forecasting.dataset.bars import runs_of, with_all_of
 from forecasting.dataset.feature_catalogue import features_of
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import from_model_space, targets_of
@@ -20,8 +20,6 @@ from forecasting.dataset.windows import Dataset
 from forecasting.prediction.conformal import Intervals
 from node.errors import ForecastError, NotEnoughDataError
 from node.topics import Target
-
-Singles = npt.NDArray[np.float32]
 
 BATCH: Final = 2048
 """Windows a graph is given at a time."""

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset
 from forecasting.prediction.adaptive_conformal import AdaptationRate

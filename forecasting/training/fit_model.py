@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.windows import Dataset, Parts, sigma_at
 from forecasting.evaluation.losses import SCALED
 from forecasting.models import Model, model_named

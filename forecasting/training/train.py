@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forecasting.dataset.bars import Integers
+from forecasting.arrays import Integers
 from forecasting.dataset.feature_catalogue import affordable, chosen_features, reads_leader
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, candles_digest, split
