@@ -64,7 +64,7 @@ def test_served_and_judged_alike(model: Candidate) -> None:
 def test_without_the_other_tokens_candles_there_is_no_answer(model: Candidate) -> None:
     with pytest.raises(NotEnoughDataError, match="leader_close"):
         model_input(model.signature, OWN)
-    with pytest.raises(NotEnoughDataError, match="hole"):
+    with pytest.raises(NotEnoughDataError, match="a gap lies"):
         model_input(model.signature, beside(OWN, LEADER.drop(index=ROWS - 20)))
 
 
@@ -73,7 +73,7 @@ def test_where_takers_are_unknown_there_is_no_answer_and_no_row() -> None:
     signature = Signature("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, 4, ("taker_imbalance_5",))
     model_input(signature, known)
     known.loc[ROWS - 20, "taker_base"] = np.nan
-    with pytest.raises(NotEnoughDataError, match="hole"):
+    with pytest.raises(NotEnoughDataError, match="a gap lies"):
         model_input(signature, known)
     dataset = build_dataset(signature, known)
     assert np.isfinite(dataset.features[dataset.usable]).all()
