@@ -11,11 +11,12 @@ import pytest
 
 from forecasting.backtesting.backtest import Plan, Trial, attempt
 from forecasting.dataset.bars import beside
-from forecasting.dataset.feature_catalogue import DEFAULT_FEATURES, LEADER_FEATURES, chosen_features
+from forecasting.dataset.feature_selection import DEFAULT_FEATURES, LEADER_FEATURES, choose_features
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import build_dataset
 from forecasting.evaluation.scores import walk_forward
-from forecasting.prediction.forecast import forecast, model_input, open_session
+from forecasting.prediction.forecast import forecast, model_input
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train
 from node.durations import MINUTE_MS, Duration, Interval
 from node.errors import ForecastError, NotEnoughDataError, TrainingError
@@ -100,14 +101,14 @@ def test_a_signature_says_whose_candles_it_reads(model: Candidate) -> None:
 
 def test_features_are_chosen_by_name() -> None:
     usual = DEFAULT_FEATURES[Target.PRICE]
-    assert chosen_features(Target.PRICE, (), None) == usual
-    assert chosen_features(Target.PRICE, (), "BTC") == (*usual, *LEADER_FEATURES)
-    assert chosen_features(Target.PRICE, ("day_sine", "taker_imbalance_1"), "BTC") == ("day_sine", "taker_imbalance_1")
-    assert set(chosen_features(Target.PRICE, ("default", "signed_volume_60"), None)) == {*usual, "signed_volume_60"}
+    assert choose_features(Target.PRICE, (), None) == usual
+    assert choose_features(Target.PRICE, (), "BTC") == (*usual, *LEADER_FEATURES)
+    assert choose_features(Target.PRICE, ("day_sine", "taker_imbalance_1"), "BTC") == ("day_sine", "taker_imbalance_1")
+    assert set(choose_features(Target.PRICE, ("default", "signed_volume_60"), None)) == {*usual, "signed_volume_60"}
     with pytest.raises(TrainingError, match="did you mean 'day_sine'"):
-        chosen_features(Target.PRICE, ("daysine",), None)
+        choose_features(Target.PRICE, ("daysine",), None)
     with pytest.raises(TrainingError, match="another token"):
-        chosen_features(Target.PRICE, ("leader_return_1",), None)
+        choose_features(Target.PRICE, ("leader_return_1",), None)
 
 
 def test_a_chosen_feature_that_needs_no_leader_reads_none() -> None:

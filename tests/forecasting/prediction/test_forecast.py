@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.scores import walk_forward
-from forecasting.prediction.forecast import bars_needed, forecast, model_input, open_session
+from forecasting.prediction.forecast import bars_needed, forecast, model_input
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, without_skill
 from node.errors import ForecastError, NotEnoughDataError
 from tests.support.paths import ROOT
