@@ -19,7 +19,7 @@ from node.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from forecasting.dataset.bars import Floats
+    from forecasting.arrays import Floats
     from forecasting.evaluation.direction import Checks
     from forecasting.live.grading import Grading
 

@@ -15,6 +15,7 @@ from model_store.durable import read_file
 from model_store.manifest import GRAPH, LARGEST, MANIFEST, WEIGHTS, Manifest, Sample
 from node.durations import Duration
 from node.errors import CorruptVersionError, ModelStoreError
+from node.onnx_session import open_session
 from node.topics import TOKEN_PATTERN, Task
 
 TOLERANCE: Final = 1e-5
@@ -31,16 +32,8 @@ def digest(content: bytes) -> str:
 
 def open_graph(graph: bytes) -> ort.InferenceSession:
     """A session on one thread; CorruptVersionError if the runtime refuses the graph."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # it would keep for good what the largest batch ever took
-    # A graph may name other files that hold its weights, and the runtime would look for them beside the working folder.
-    # Beneath a device there are no files, so such a graph is refused.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/dev/null")
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return open_session(graph)
     except Exception as error:  # the runtime's own exceptions share no public base
         raise CorruptVersionError(f"the runtime refuses {GRAPH}: {str(error)[:300]}") from None
 

@@ -16,7 +16,7 @@ import structlog
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
 from forecasting.evaluation.scores import Comparison, walk_forward
-from forecasting.prediction.forecast import open_session
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train, without_skill
 from forecasting.training.training_loop import Progress
 from market.candle_store import CandleStore

@@ -23,7 +23,7 @@ from forecasting.dataset.bars import beside
 from forecasting.dataset.long_deviation import reach_ms
 from forecasting.evaluation.scores import ForecastSeries, Scores, walk_forward
 from forecasting.models import model_named
-from forecasting.prediction.forecast import open_session
+from forecasting.prediction.onnx_session import open_session
 from forecasting.prediction.recent_residuals import bars_to_follow
 from forecasting.training.train import Candidate, train, without_skill
 from market.recorded_candles import CandleFiles

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.evaluation.scores import ForecastSeries
 from node.durations import HOUR_MS
 

@@ -21,7 +21,7 @@ from joblib import Parallel, delayed, parallel_config
 from forecasting.backtesting.backtest import Trial, between, until
 from forecasting.evaluation.scores import Scores, walk_forward
 from forecasting.models import NETWORKS, Settings, network_model
-from forecasting.prediction.forecast import open_session
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train
 from forecasting.training.training_loop import FitSettings
 from market.recorded_candles import CandleFiles

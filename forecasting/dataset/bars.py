@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from forecasting.arrays import Floats, Integers
 from node.durations import Interval
 from node.errors import NotEnoughDataError
 
@@ -22,9 +22,6 @@ READ: Final = ("high", "low", "close", "volume", "trades", "taker_base")
 
 LEADER: Final = "leader_"
 """What the columns of another token's candles begin with where they stand beside a token's own."""
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

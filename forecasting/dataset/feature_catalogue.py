@@ -15,21 +15,19 @@ J. P. Morgan and Reuters, "RiskMetrics technical document", 1996 (decaying means
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.arrays import Floats
 from forecasting.dataset.bars import (
     LEADER,
     Bars,
-    Floats,
     ewm_mean,
     lag,
     rolling_max,
@@ -38,16 +36,15 @@ from forecasting.dataset.bars import (
     root_mean_square_return,
     runs_of,
 )
+from forecasting.dataset.calendar_features import calendar_features
 from forecasting.dataset.volatility_features import (
     SMALLEST_DEVIATION,
     log_range,
     log_standard_deviation,
-    phase,
     volatility_features,
 )
-from node.durations import DAY_MS, Interval
-from node.errors import ForecastError, TrainingError
-from node.topics import Target
+from node.durations import Interval
+from node.errors import ForecastError
 
 SCALE_SPAN: Final = 240
 """Bars over which a return's ordinary size is taken."""
@@ -60,12 +57,6 @@ LARGE_MOVE: Final = 1.5
 
 DECAY_SPANS: Final = 6
 """Half-lives after which a decaying mean is cut off."""
-
-WEEK_MS: Final = 7 * DAY_MS
-FIRST_MONDAY_MS: Final = 4 * DAY_MS
-"""The epoch began on a Thursday."""
-
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +195,6 @@ def _leader_imbalance(bars: Bars, span: int) -> Floats:
     return _taker_imbalance(_leader_of(bars), span)
 
 
-def _weekday(bars: Bars, day: int) -> Floats:
-    """1 on this day of the week (Monday is 0) in UTC, 0 on the others."""
-    days = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
-    return np.where(days == day, 1.0, 0.0)
-
-
-def _weekend_phase(bars: Bars, times: int, wave: Callable[[Floats], Floats]) -> Floats:
-    """Where in the day the candle opens, on Saturday and Sunday, whose days run otherwise; 0 in the week."""
-    days_since_monday = (bars.open_time - FIRST_MONDAY_MS) % WEEK_MS // DAY_MS
-    return np.where(days_since_monday >= 5, phase(bars, DAY_MS // times, wave), 0.0)
-
-
 def _over(spans: Sequence[int], name: str, compute: Callable[[Bars, int], Floats], *, also: int = 0) -> dict[str, Feature]:
     """One feature a span, made of the returns over that span, and over the span `also` where it reads that too."""
     return {f"{name}_{span}": Feature(_with(compute, span), max(span, also)) for span in spans}
@@ -255,21 +234,7 @@ FEATURES: Final[dict[str, Feature]] = {
         for name, compute in (("log_decaying_volatility", _log_decaying_volatility), ("decaying_return", _decaying_return))
         for life in (10, 40)
     },
-    "day_sine": Feature(partial(phase, period_ms=DAY_MS, wave=np.sin), 0),
-    "day_cosine": Feature(partial(phase, period_ms=DAY_MS, wave=np.cos), 0),
-    "week_sine": Feature(partial(phase, period_ms=WEEK_MS, wave=np.sin), 0),
-    "week_cosine": Feature(partial(phase, period_ms=WEEK_MS, wave=np.cos), 0),
-    **{
-        f"day_{name}_{times}": Feature(partial(phase, period_ms=DAY_MS // times, wave=wave), 0)
-        for times in (2, 3, 4)
-        for name, wave in (("sine", np.sin), ("cosine", np.cos))
-    },
-    **{
-        f"weekend_{name}_{times}": Feature(partial(_weekend_phase, times=times, wave=wave), 0)
-        for times in (1, 2, 3, 4)
-        for name, wave in (("sine", np.sin), ("cosine", np.cos))
-    },
-    **{name: Feature(_with(_weekday, day), 0) for day, name in enumerate(WEEKDAYS)},
+    **{name: Feature(compute, 0) for name, compute in calendar_features()},
     **{name: Feature(compute, warm_up) for name, compute, warm_up in volatility_features()},
     **_over_candles((1, 5, 15), "taker_imbalance", _taker_imbalance, "taker_base"),
     **_over_candles((60,), "signed_volume", _signed_volume, "taker_base"),
@@ -280,62 +245,6 @@ FEATURES: Final[dict[str, Feature]] = {
 }
 """Every feature by its name."""
 
-_DAY: Final = ("day_sine", "day_cosine", *(f"day_{wave}_{times}" for times in (2, 3, 4) for wave in ("sine", "cosine")))
-_OF_RETURNS: Final = (
-    "scaled_return_1", "scaled_return_5", "scaled_return_15", "scaled_return_60",
-    "large_return_1", "large_return_5", "return_times_volume_60",
-    "range_position_1", "range_position_5", "range_position_60", "range_position_240",
-    "volatility_ratio_5", "volatility_ratio_15", "volatility_ratio_60",
-    "relative_volume_60", "day_sine", "day_cosine",
-)  # fmt: skip
-_OF_VOLATILITY: Final = (
-    "log_standard_deviation_5", "log_standard_deviation_15", "log_standard_deviation_60", "log_standard_deviation_240",
-    "log_standard_deviation_1440",
-    "log_volatility_5", "log_volatility_15", "log_volatility_60", "log_volatility_240", "log_volatility_1440",
-    "log_range_1", "log_range_5", "log_range_15", "log_range_60", "log_range_240", "log_range_1440",
-    "volume_ratio_5", "volume_ratio_15", "volume_ratio_60", "volume_ratio_240",
-    "log_bipower_15", "log_bipower_60", "log_largest_return_15", "log_largest_return_60",
-    "scaled_move_1", "scaled_move_5", "scaled_move_15", "scaled_move_60", "scaled_move_240",
-    "scaled_return_1", "scaled_return_15", "scaled_return_60",
-    *_DAY, *(f"weekend_{wave}_{times}" for times in (1, 2, 3, 4) for wave in ("sine", "cosine")), *WEEKDAYS,
-    *(name for name, _, _ in volatility_features()),
-)  # fmt: skip
-DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
-    Target.PRICE: _OF_RETURNS,
-    Target.LOG_RETURN: _OF_RETURNS,
-    Target.VOLATILITY: _OF_VOLATILITY,
-}
-
-LEADER_FEATURES: Final = tuple(f"leader_{name}_{span}" for name in ("return", "gap") for span in (1, 5, 15))
-"""What is read of another token's candles where a topic names one and chooses no features."""
-
-DEFAULT: Final = "default"
-"""Stands for a target's default features where features are chosen by name."""
-
-WORTHWHILE_WARM_UP: Final = 0.2
-"""Part of the history that a feature may cost before the first value of it is there."""
-
-
-def default_features(target: Target, bars: int) -> tuple[str, ...]:
-    """The target's features whose warm-up a history of `bars` candles can afford."""
-    return affordable(DEFAULT_FEATURES[target], bars)
-
-
-def chosen_features(target: Target, choice: Sequence[str], leader: str | None) -> tuple[str, ...]:
-    """The features that a topic's `choice` names, or the target's default ones, with the leader's where there is one.
-
-    TrainingError for a name that is no feature's, and for one that reads another token's candles if there is no `leader`.
-    """
-    names = choice or (DEFAULT, *(LEADER_FEATURES if leader else ()))
-    chosen = dict.fromkeys(part for name in names for part in (DEFAULT_FEATURES[target] if name == DEFAULT else (name,)))
-    for name in chosen:
-        if name not in FEATURES:
-            near = difflib.get_close_matches(name, FEATURES, n=1)
-            raise TrainingError(f"there is no feature {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        if leader is None and reads_leader([name]):
-            raise TrainingError(f"the feature {name!r} reads another token's candles", hint="Name that token as Leader.")
-    return tuple(chosen)
-
 
 def reads_leader(names: Sequence[str]) -> bool:
     """Whether any of these features reads another token's candles."""
@@ -345,11 +254,6 @@ def reads_leader(names: Sequence[str]) -> bool:
 def needs_of(names: Sequence[str]) -> tuple[str, ...]:
     """Columns that these features read and not every frame has."""
     return tuple(dict.fromkeys(column for name in names for column in FEATURES[name].needs))
-
-
-def affordable(names: Sequence[str], bars: int) -> tuple[str, ...]:
-    """Those of these features whose warm-up a history of `bars` candles can afford."""
-    return tuple(name for name in names if FEATURES[name].warm_up <= WORTHWHILE_WARM_UP * bars)
 
 
 def warm_up_of(names: Sequence[str]) -> int:

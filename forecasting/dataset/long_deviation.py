@@ -14,7 +14,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats, Integers, lag, rolling_sum
+from forecasting.arrays import Floats, Integers
+from forecasting.dataset.bars import lag, rolling_sum
 from market.candle_store import CandleStore
 from node.durations import DAY_MS, Duration, Interval
 from node.topics import Target, Task

@@ -20,7 +20,8 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Bars, Floats, lag, standard_deviation
+from forecasting.arrays import Floats
+from forecasting.dataset.bars import Bars, lag, standard_deviation
 from forecasting.dataset.feature_catalogue import deviation
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.volatility_features import SMALLEST_DEVIATION

@@ -19,15 +19,15 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Bars, Floats, rolling_mean, standard_deviation
+from forecasting.arrays import Floats
+from forecasting.dataset.bars import Bars, rolling_mean, standard_deviation
+from forecasting.dataset.calendar_features import WAVES, phase
 from node.durations import DAY_MS, HOUR_MS
 
 Compute = Callable[[Bars], Floats]
 
 SMALLEST_DEVIATION: Final = 1e-5
 """Deviation of a one-bar log return taken for a market that does not move at all; below one tick of most pairs."""
-
-WAVES: Final[dict[str, Callable[[Floats], Floats]]] = {"sine": np.sin, "cosine": np.cos}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,6 @@ class Gap:
 def log_mean_size(bars: Bars, span: int) -> Floats:
     """Log of the deviation as the mean size of `span` returns tells it: less moved by one large return than their squares."""
     return np.log(np.maximum(rolling_mean(np.abs(bars.log_returns), span) * math.sqrt(np.pi / 2), SMALLEST_DEVIATION))
-
-
-def phase(bars: Bars, period_ms: int, wave: Callable[[Floats], Floats]) -> Floats:
-    """Where in the period the candle opens, on a circle."""
-    return wave(2 * np.pi * ((bars.open_time % period_ms) / period_ms))
 
 
 def log_standard_deviation(bars: Bars, span: int) -> Floats:

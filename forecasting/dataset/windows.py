@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers, runs_of, with_all_of
+from forecasting.arrays import Floats, Integers
+from forecasting.dataset.bars import runs_of, with_all_of
 from forecasting.dataset.feature_catalogue import features_of
 from forecasting.dataset.long_deviation import LongDeviation
 from forecasting.dataset.signature import Signature

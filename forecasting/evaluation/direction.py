@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.significance import variance_of_mean
 from forecasting.evaluation.student_t import p_of_correlation
 

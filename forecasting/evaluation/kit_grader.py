@@ -29,7 +29,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.evaluation.direction import Check, Checks, Rule
 from forecasting.evaluation.losses import czar_graded
 from node.durations import MINUTE_MS, Duration

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from node.errors import ForecastError
 
 Loss = Callable[[Floats, Floats, Floats], Floats]

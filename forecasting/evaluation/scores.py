@@ -14,14 +14,14 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, sigma_at
 from forecasting.evaluation.direction import checks_of, direction_of
 from forecasting.evaluation.significance import diebold_mariano
 from forecasting.evaluation.topic_errors import Paid, telling
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.forecast import answers_at
+from forecasting.prediction.onnx_session import answers_at
 from forecasting.prediction.recent_residuals import bounds_at, rows_counted
 from node.durations import HOUR_MS
 from node.errors import ForecastError, NotEnoughDataError

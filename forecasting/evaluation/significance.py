@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.losses import LEAST_LOSS, SCALED, as_scored, loss_of
 from forecasting.evaluation.significance import diebold_mariano
 from node.errors import ForecastError

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.evaluation.direction import Checks, checks_of
 from forecasting.evaluation.kit_grader import promotion_of
 from forecasting.evaluation.scores import ForecastSeries

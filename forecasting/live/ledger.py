@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, func, inspect, select
 
-from forecasting.dataset.bars import Floats, runs_of
+from forecasting.arrays import Floats
+from forecasting.dataset.bars import runs_of
 from forecasting.dataset.long_deviation import stored_deviation
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import from_model_space, targets_of

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.scores import ForecastSeries, Scores
 from forecasting.live.ledger import EDGES, Ledger
 from node.durations import DAY_MS, MINUTE_MS

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import BigInteger, Boolean, Column, Double, Engine, Integer, String, Table, func, inspect, select, update
 
-from forecasting.dataset.bars import Floats, Integers, runs_of
+from forecasting.arrays import Floats, Integers
+from forecasting.dataset.bars import runs_of
 from forecasting.dataset.long_deviation import stored_deviation
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import targets_of

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 
 PENALTIES: Final = (1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 """Ridge penalties tried, per row and standardised feature."""

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.prediction.conformal import LEVELS
 from node.durations import HOUR_MS

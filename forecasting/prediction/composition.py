@@ -22,7 +22,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.dataset.targets import from_model_space
 from node.durations import MINUTE_MS
 from node.errors import ForecastError, NotEnoughDataError

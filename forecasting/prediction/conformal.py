@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from node.errors import ForecastError
 
 LEVELS: Final = (50, 80, 90)

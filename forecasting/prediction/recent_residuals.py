@@ -13,12 +13,12 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset
 from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.forecast import Answers, answers_at
+from forecasting.prediction.onnx_session import Answers, answers_at
 
 
 def bars_to_follow(signature: Signature) -> int:

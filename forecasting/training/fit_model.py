@@ -15,14 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from forecasting.dataset.bars import Floats, Integers
+from forecasting.arrays import Floats, Integers
 from forecasting.dataset.windows import Dataset, Parts, sigma_at
 from forecasting.evaluation.losses import SCALED
 from forecasting.models import Model, model_named
 from forecasting.models.ensemble import Ensemble
 from forecasting.models.ridge import NO_PENALTY, PENALTIES, Line, OutOfFoldPredictions, fit_line, fit_lines, walk_line
+from forecasting.models.trained_model import TrainedModel
 from forecasting.prediction.conformal import Intervals
-from forecasting.training.checkpoint import TrainedModel, TrainingProvenance, warm_start
+from forecasting.training.checkpoint import TrainingProvenance, warm_start
 from forecasting.training.shrinkage import fit_cautious_shrinkage, fit_level_offset, fit_scored_shrinkage, fit_shrinkage
 from forecasting.training.torch_losses import correcting
 from forecasting.training.training_loop import FitSettings, Progress, Windows, answers_of, fit

@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.losses import Loss, as_scored, loss_of
 from forecasting.evaluation.significance import variance_of_mean
 

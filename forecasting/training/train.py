@@ -15,24 +15,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from forecasting.dataset.bars import Integers
-from forecasting.dataset.feature_catalogue import affordable, chosen_features, reads_leader
+from forecasting.arrays import Integers
+from forecasting.dataset.feature_catalogue import reads_leader
+from forecasting.dataset.feature_selection import affordable_features, choose_features
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, candles_digest, split
 from forecasting.evaluation.losses import loss_of
 from forecasting.evaluation.scores import Scores, walk_over
 from forecasting.models import Model, model_named
+from forecasting.models.trained_model import TrainedModel
 from forecasting.prediction.conformal import Intervals
-from forecasting.prediction.forecast import open_session
-from forecasting.training.checkpoint import (
-    TrainedModel,
-    TrainingProvenance,
-    check_graph,
-    from_safetensors,
-    samples_of,
-    to_onnx,
-    to_safetensors,
-)
+from forecasting.prediction.onnx_session import open_session
+from forecasting.training.checkpoint import TrainingProvenance, check_graph, from_safetensors, samples_of, to_onnx, to_safetensors
 from forecasting.training.fit_model import FitPlan, assemble
 from forecasting.training.training_loop import FitSettings, Progress, reproducible
 from node.durations import Interval
@@ -173,7 +167,7 @@ def signature_of(
     A model that names its features itself reads those, whatever was chosen.
     """
     kind = kind or model_named(model)
-    names = affordable(chosen_features(task.target, features, leader) if kind.features is None else kind.features, bars)
+    names = affordable_features(choose_features(task.target, features, leader) if kind.features is None else kind.features, bars)
     return Signature(
         token=task.token,
         target=task.target,

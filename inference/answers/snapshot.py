@@ -12,7 +12,8 @@ import numpy as np
 from forecasting.dataset.signature import Signature
 from forecasting.prediction.composition import Prices
 from forecasting.prediction.conformal import Intervals
-from forecasting.prediction.forecast import Forecast, PathStep, path_of
+from forecasting.prediction.forecast import Forecast
+from forecasting.prediction.path import PathStep, compute_path
 from node.durations import SECOND_MS, Duration, Interval
 from node.errors import BadParameterError, NotReadyError, UnknownTokenError, UnknownTopicError
 from node.topics import Topic
@@ -48,7 +49,7 @@ class PredictionIntervals:
 
     def path(self, steps: int) -> list[PathStep]:
         """In this many equal steps."""
-        return path_of(self.signature, self.intervals, self.forecast, steps)
+        return compute_path(self.signature, self.intervals, self.forecast, steps)
 
     @property
     def edges(self) -> tuple[float, ...]:

@@ -11,7 +11,8 @@ import pandas as pd
 from flask import Blueprint, Response, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from forecasting.dataset.bars import Floats, runs_of
+from forecasting.arrays import Floats
+from forecasting.dataset.bars import runs_of
 from forecasting.dataset.signature import DEFAULT_ESTIMATOR
 from forecasting.dataset.targets import ESTIMATORS
 from forecasting.prediction.conformal import LEVELS

@@ -9,7 +9,7 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 
-from forecasting.prediction.forecast import PathStep
+from forecasting.prediction.path import PathStep
 from inference.answers.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, CurrentSnapshot, PredictionIntervals, TopicState
 from inference.http.query import whole_number
 from inference.routes.schemas import PathShown, PathStepShown

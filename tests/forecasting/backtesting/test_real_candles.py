@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.scores import walk_forward
-from forecasting.prediction.forecast import forecast, open_session
+from forecasting.prediction.forecast import forecast
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train
 from node.durations import Duration
 from node.topics import Target, Task

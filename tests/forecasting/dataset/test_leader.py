@@ -11,11 +11,12 @@ import pytest
 
 from forecasting.backtesting.backtest import Plan, Trial, attempt
 from forecasting.dataset.bars import beside
-from forecasting.dataset.feature_catalogue import DEFAULT_FEATURES, LEADER_FEATURES, chosen_features
+from forecasting.dataset.feature_selection import DEFAULT_FEATURES, LEADER_FEATURES, choose_features
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import build_dataset
 from forecasting.evaluation.scores import walk_forward
-from forecasting.prediction.forecast import forecast, model_input, open_session
+from forecasting.prediction.forecast import forecast, model_input
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train
 from node.durations import MINUTE_MS, Duration, Interval
 from node.errors import ForecastError, NotEnoughDataError, TrainingError
@@ -64,7 +65,7 @@ def test_served_and_judged_alike(model: Candidate) -> None:
 def test_without_the_other_tokens_candles_there_is_no_answer(model: Candidate) -> None:
     with pytest.raises(NotEnoughDataError, match="leader_close"):
         model_input(model.signature, OWN)
-    with pytest.raises(NotEnoughDataError, match="hole"):
+    with pytest.raises(NotEnoughDataError, match="a gap lies"):
         model_input(model.signature, beside(OWN, LEADER.drop(index=ROWS - 20)))
 
 
@@ -73,7 +74,7 @@ def test_where_takers_are_unknown_there_is_no_answer_and_no_row() -> None:
     signature = Signature("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, 4, ("taker_imbalance_5",))
     model_input(signature, known)
     known.loc[ROWS - 20, "taker_base"] = np.nan
-    with pytest.raises(NotEnoughDataError, match="hole"):
+    with pytest.raises(NotEnoughDataError, match="a gap lies"):
         model_input(signature, known)
     dataset = build_dataset(signature, known)
     assert np.isfinite(dataset.features[dataset.usable]).all()
@@ -100,14 +101,14 @@ def test_a_signature_says_whose_candles_it_reads(model: Candidate) -> None:
 
 def test_features_are_chosen_by_name() -> None:
     usual = DEFAULT_FEATURES[Target.PRICE]
-    assert chosen_features(Target.PRICE, (), None) == usual
-    assert chosen_features(Target.PRICE, (), "BTC") == (*usual, *LEADER_FEATURES)
-    assert chosen_features(Target.PRICE, ("day_sine", "taker_imbalance_1"), "BTC") == ("day_sine", "taker_imbalance_1")
-    assert set(chosen_features(Target.PRICE, ("default", "signed_volume_60"), None)) == {*usual, "signed_volume_60"}
+    assert choose_features(Target.PRICE, (), None) == usual
+    assert choose_features(Target.PRICE, (), "BTC") == (*usual, *LEADER_FEATURES)
+    assert choose_features(Target.PRICE, ("day_sine", "taker_imbalance_1"), "BTC") == ("day_sine", "taker_imbalance_1")
+    assert set(choose_features(Target.PRICE, ("default", "signed_volume_60"), None)) == {*usual, "signed_volume_60"}
     with pytest.raises(TrainingError, match="did you mean 'day_sine'"):
-        chosen_features(Target.PRICE, ("daysine",), None)
+        choose_features(Target.PRICE, ("daysine",), None)
     with pytest.raises(TrainingError, match="another token"):
-        chosen_features(Target.PRICE, ("leader_return_1",), None)
+        choose_features(Target.PRICE, ("leader_return_1",), None)
 
 
 def test_a_chosen_feature_that_needs_no_leader_reads_none() -> None:

@@ -9,14 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.dataset.bars import beside, runs_of
-from forecasting.dataset.feature_catalogue import (
-    DEFAULT_FEATURES,
-    FEATURES,
-    default_features,
-    feature_matrix,
-    features_of,
-    warm_up_of,
-)
+from forecasting.dataset.feature_catalogue import FEATURES, feature_matrix, features_of, warm_up_of
+from forecasting.dataset.feature_selection import DEFAULT_FEATURES, affordable_features
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.targets import targets_of
 from node.durations import Duration, Interval
@@ -181,5 +175,5 @@ def test_returns_are_measured_in_deviations_so_a_coin_of_another_price_looks_the
 
 
 def test_a_short_history_does_without_the_features_it_cannot_afford() -> None:
-    assert "log_volatility_1440" not in default_features(Target.VOLATILITY, 4_320)
-    assert default_features(Target.VOLATILITY, 129_600) == DEFAULT_FEATURES[Target.VOLATILITY]
+    assert "log_volatility_1440" not in affordable_features(DEFAULT_FEATURES[Target.VOLATILITY], 4_320)
+    assert affordable_features(DEFAULT_FEATURES[Target.VOLATILITY], 129_600) == DEFAULT_FEATURES[Target.VOLATILITY]

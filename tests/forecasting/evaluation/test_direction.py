@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.direction import GRADES, checks_of, direction_of
 from forecasting.evaluation.scores import score
 from forecasting.evaluation.student_t import p_of_correlation, two_sided_p

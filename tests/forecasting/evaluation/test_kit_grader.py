@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from forecasting.dataset.bars import Floats
+from forecasting.arrays import Floats
 from forecasting.evaluation.direction import Check
 from forecasting.evaluation.kit_grader import effective_samples, promotion_of
 from node.durations import Duration

@@ -7,7 +7,9 @@ import pytest
 
 from forecasting.evaluation.scores import walk_forward
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.forecast import forecast, open_session, path
+from forecasting.prediction.forecast import forecast
+from forecasting.prediction.onnx_session import open_session
+from forecasting.prediction.path import compute_path
 from forecasting.training.train import Candidate
 from node.errors import ForecastError
 
@@ -81,7 +83,7 @@ def test_a_path_ends_with_the_forecast_and_its_intervals(volatility_model: Candi
     for model, frame in ((volatility_model, candles), (price_model, price_candles)):
         session = open_session(model.graph)
         made = forecast(session, model.signature, frame)
-        steps = path(session, model.signature, model.intervals, frame, None, 5)
+        steps = compute_path(model.signature, model.intervals, made, 5)
         assert steps[-1].value == pytest.approx(made.value)
         assert steps[-1].time_ms == made.made_from + model.signature.interval.ms + model.signature.horizon.ms
         assert [step.time_ms for step in steps] == sorted(step.time_ms for step in steps)

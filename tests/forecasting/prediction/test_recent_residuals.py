@@ -9,7 +9,8 @@ import pytest
 from forecasting.evaluation.scores import ForecastSeries, walk_forward
 from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS
-from forecasting.prediction.forecast import forecast, open_session
+from forecasting.prediction.forecast import forecast
+from forecasting.prediction.onnx_session import open_session
 from forecasting.prediction.recent_residuals import RecentErrors, bars_to_follow
 from forecasting.training.train import Candidate
 

@@ -11,7 +11,9 @@ import pytest
 from forecasting.dataset.feature_catalogue import feature_matrix
 from forecasting.dataset.signature import Signature
 from forecasting.prediction.conformal import Intervals
-from forecasting.prediction.forecast import forecast, model_input, open_session, path, run_graph
+from forecasting.prediction.forecast import forecast, model_input
+from forecasting.prediction.onnx_session import open_session, run_graph
+from forecasting.prediction.path import compute_path
 from forecasting.training.checkpoint import TrainingProvenance
 from tests.support.forecasting_candles import make_candles
 from tests.support.paths import ROOT
@@ -51,5 +53,5 @@ def test_a_released_checkpoint_is_fed_what_it_was_trained_on(folder: Path) -> No
     made = forecast(session, signature, first)
     assert made.log_return_or_log_vol == pytest.approx(about["samples"][0]["forecast"], abs=1e-5)
     if "intervals" in about:
-        steps = path(session, signature, Intervals.from_dict(about["intervals"]), first, None, 3)
+        steps = compute_path(signature, Intervals.from_dict(about["intervals"]), made, 3)
         assert steps[-1].low90 < made.value < steps[-1].high90

@@ -18,7 +18,7 @@ from forecasting.evaluation.scores import ForecastSeries, walk_forward
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import LiveScore, live_scores
 from forecasting.prediction.conformal import Intervals
-from forecasting.prediction.forecast import open_session
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train
 from forecasting.training.training_loop import FitSettings
 from model_store.manifest import Gate, Sample, VersionMetadata

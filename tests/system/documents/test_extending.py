@@ -77,7 +77,8 @@ def run(folder: Path, *arguments: str, **environment: str) -> str:
 TRAINED = """
 import json, sys
 import numpy as np
-from forecasting.prediction.forecast import forecast, open_session
+from forecasting.prediction.forecast import forecast
+from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train
 from tests.support.paths import ROOT
 from node.durations import Duration
