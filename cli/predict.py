@@ -17,7 +17,7 @@ from node.topics import Topic
 
 if TYPE_CHECKING:
     from inference.answers.snapshot import TopicState
-    from inference.routes.schemas import TopicShown
+    from inference.routes.topics import TopicShown
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
 

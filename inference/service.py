@@ -62,15 +62,15 @@ class InferenceService:
         log.info("inference started", host=self._settings.inference_host, port=self._settings.inference_port)
         return create_app(
             current=self._current,
-            models=self._models,
+            store=self._models,
             clock=self._clock,
             metrics=self._metrics,
             ended=self.ended,
             hung_for_ms=self._watcher.hung_for_ms,
-            data=lambda: self._watcher.data,
-            scores=self._scores,
-            take=self._keeper.take,
-            accept=self._keeper.accept,
+            market_data=lambda: self._watcher.data,
+            score_board=self._scores,
+            on_taken=self._keeper.take,
+            on_accepted=self._keeper.accept,
         )
 
     def ended(self) -> str:

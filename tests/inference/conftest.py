@@ -76,15 +76,15 @@ class Node:
         self.watcher = self.another_watcher()
         app = create_app(
             current=self.current,
-            models=self.models,
+            store=self.models,
             clock=self.clock,
             metrics=self.metrics,
             ended=lambda: "" if self.watcher.alive else "watcher",
             hung_for_ms=self.watcher.hung_for_ms,
-            data=lambda: self.watcher.data,
-            scores=self.scores,
-            take=self.keeper.take,
-            accept=self.keeper.accept,
+            market_data=lambda: self.watcher.data,
+            score_board=self.scores,
+            on_taken=self.keeper.take,
+            on_accepted=self.keeper.accept,
         )
         self.client: FlaskClient = app.test_client()
 

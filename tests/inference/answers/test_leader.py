@@ -84,4 +84,4 @@ def test_a_gap_in_the_other_tokens_candles_is_no_answer(node: Node) -> None:
     node.watcher.look()
     status, body = node.get("/inference/ETH")
     assert status == 503
-    assert "hole" in body
+    assert "gap" in body

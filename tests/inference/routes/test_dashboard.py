@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from forecasting.live.ledger import ServedAnswer
-from inference.routes.candles import MOST_BARS, USUAL_BARS
+from inference.routes.candles import BARS
 from inference.routes.dashboard import FOLDER
 from inference.routes.dashboard_library import LIBRARY_PATH, Library
-from inference.routes.forecast import MOST_STEPS, USUAL_STEPS
+from inference.routes.forecast import STEPS
 from node.timestamps import utc_text
 from tests.inference.conftest import BTC_10M, LAST_CLOSE, SOL_15M, START_MS, Node
 from tests.support.paths import ROOT
@@ -187,15 +187,15 @@ def test_the_document_names_every_route_the_page_asks_and_its_bounds(node: Node)
     routes = set(re.findall(r"^\| `/([a-z]+)", document, re.MULTILINE))
     script = (FOLDER / "main.js").read_text(encoding="utf-8")
     assert routes == set(re.findall(r'=> "([a-z]+)"', script)) | set(re.findall(r'ofTopic\("([a-z]+)"', script))
-    assert f"(1 to {MOST_BARS}, usually {USUAL_BARS})" in document
-    assert f"(1 to {MOST_STEPS}, usually {USUAL_STEPS})" in document
+    assert f"(1 to {BARS.maximum}, usually {BARS.default})" in document
+    assert f"(1 to {STEPS.maximum}, usually {STEPS.default})" in document
 
 
 def test_the_page_asks_for_what_the_routes_allow() -> None:
     html = (FOLDER / "page.html").read_text(encoding="utf-8")
-    assert f'id="steps" type="number" min="1" max="{MOST_STEPS}" step="1" value="{USUAL_STEPS}"' in html
-    assert f"<option selected>{USUAL_BARS}</option>" in html
-    assert all(int(bars) <= MOST_BARS for bars in re.findall(r"<option[^>]*>(\d+)</option>", html))
+    assert f'id="steps" type="number" min="1" max="{STEPS.maximum}" step="1" value="{STEPS.default}"' in html
+    assert f"<option selected>{BARS.default}</option>" in html
+    assert all(int(bars) <= BARS.maximum for bars in re.findall(r"<option[^>]*>(\d+)</option>", html))
 
 
 def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:

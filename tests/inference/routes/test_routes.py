@@ -169,7 +169,7 @@ def test_a_fault_of_our_own_is_an_error_in_the_one_form(node: Node) -> None:
         raise RuntimeError("unforeseen")
 
     app = create_app(
-        current=node.current, models=node.models, clock=node.clock, metrics=InferenceMetrics(), hung_for_ms=fail
+        current=node.current, store=node.models, clock=node.clock, metrics=InferenceMetrics(), hung_for_ms=fail
     )  # fmt: skip
     response = app.test_client().get("/health/ready")
     assert response.status_code == 500
