@@ -9,12 +9,13 @@ from typing import Final
 from flask import Flask, Response, g, request
 
 from forecasting.live.submissions import TakenAnswer
-from inference.answers.score_board import ScoreBoard, ScoreCollector
+from inference.answers.collectors import ScoreCollector, TopicCollector
+from inference.answers.score_board import ScoreBoard
 from inference.answers.snapshot import CurrentSnapshot
 from inference.answers.watcher import MarketData
 from inference.http.errors import register_error_answers
 from inference.http.headers import register_headers
-from inference.metrics import InferenceMetrics, TopicCollector
+from inference.metrics import InferenceMetrics
 from inference.routes import candles, dashboard, forecast, health, inference, models, openapi, scores, topics, updater
 from inference.routes.context import Context
 from inference.routes.route import Route, list_routes, register_routes

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import LiveScore, live_scores, shown_ms, submitted_losses, submitted_scores
 from node.durations import DAY_MS
 from node.topics import Topic
 
-GAUGES = {
-    "skill": ("live_skill", "Skill of the answers given, against the baseline: 1 - loss / baseline loss."),
-    "coverage_90": ("live_coverage_90", "Part of the truths inside the answers' intervals of 90 percent."),
-    "directional_accuracy": ("live_directional_accuracy", "Part of the answers that had the direction right."),
-    "loss": ("live_loss", "The topic's loss of the answers given."),
-    "log10_loss": ("live_log10_loss", "Mean logarithm of the topic's loss of the answers given, as the chain scores it."),
-    "n": ("live_judged", "Answers whose truth is known."),
-}
-
-
 RECENT_MS: Final = DAY_MS
-MAX_RECENT: Final = 20
-"""Submissions that are shown one by one."""
+MAX_RECENT_SUBMISSIONS: Final = 20
+"""As many are shown one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +77,7 @@ def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
 def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[RecentSubmission, ...]:
     """The newest submissions, newest first: as many as fit a list on a page, and as far back as their truth is worth showing."""
     since_ms = now_ms - topic.task.horizon.ms - RECENT_MS
-    found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=since_ms).iloc[-MAX_RECENT:]
+    found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=since_ms).iloc[-MAX_RECENT_SUBMISSIONS:]
     losses = submitted_losses(ledger, topic, since_ms=since_ms)
     return tuple(_submission(row, losses.get(row["base_ms"])) for row in found.iloc[::-1].to_dict("records"))
 
@@ -114,7 +101,7 @@ def _known(value: float) -> float | None:
 
 
 class ScoreBoard:
-    """Where the ledger's keeper puts the newest scores and requests find them. Replacing them is one assignment."""
+    """Where the ledger's writer puts the newest scores and requests find them. Replacing them is one assignment."""
 
     def __init__(self) -> None:
         self.current: Mapping[int, TopicScores] = {}
@@ -132,19 +119,3 @@ class ScoreBoard:
     def put(self, scores: TopicScores) -> None:
         """Replace a topic's scores."""
         self.current = {**self.current, scores.topic.id: scores}
-
-
-class ScoreCollector(Collector):
-    """Live figures of every topic, read at the moment of the scrape; those that do not exist are left out."""
-
-    def __init__(self, scored: ScoreBoard) -> None:
-        self._scored = scored
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for field, (name, meaning) in GAUGES.items():
-            family = GaugeMetricFamily(f"allora_inference_{name}", meaning, labels=["topic"])
-            for number, found in self._scored.current.items():
-                value = getattr(found.overall.scores, field) if found.overall else None
-                if value is not None:
-                    family.add_metric([str(number)], value)
-            yield family

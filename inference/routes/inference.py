@@ -10,7 +10,7 @@ from typing import Final
 from flask import Response, request
 
 from forecasting.live.submissions import TakenAnswer
-from inference.answers.nonce_time import MAX_DIGITS, answer_for, asked_interval
+from inference.answers.nonce_time import MAX_NONCE_TIME_DIGITS, compute_answer, parse_asked_interval
 from inference.answers.snapshot import Answer
 from inference.http.query import QueryParameter
 from inference.routes.context import Context
@@ -26,7 +26,7 @@ NONCE_TIME: Final = QueryParameter(
     "The time in the header of the nonce's block: answers for the interval that began with it. Without it, for the newest minute.",
     example=1_750_003_220_000,
     minimum=0,
-    maximum=10**MAX_DIGITS - 1,
+    maximum=10**MAX_NONCE_TIME_DIGITS - 1,
 )
 
 
@@ -44,8 +44,8 @@ def show_answer(context: Context, token: str) -> Response:
             raise refusal
     body, nonce_time = served.body, NONCE_TIME.text
     if nonce_time is not None and isinstance(state.outcome, Answer):
-        asked = asked_interval(state, nonce_time, now_ms)
-        value, body = answer_for(state, state.outcome, asked)
+        asked = parse_asked_interval(state, nonce_time, now_ms)
+        value, body = compute_answer(state, state.outcome, asked)
         if is_worker:
             made = state.outcome
             context.on_taken(TakenAnswer(state.topic.id, asked, now_ms, made.version, value, made.forecast.scale))
@@ -55,7 +55,7 @@ def show_answer(context: Context, token: str) -> Response:
 def _report_accepted(context: Context, topic_id: int) -> None:
     """The worker says with its next request which nonce time the chain accepted last; anything but a moment is ignored."""
     accepted = request.headers.get(ACCEPTED_HEADER, "")
-    if accepted.isascii() and accepted.isdigit() and len(accepted) <= MAX_DIGITS:
+    if accepted.isascii() and accepted.isdigit() and len(accepted) <= MAX_NONCE_TIME_DIGITS:
         context.on_accepted(topic_id, base_time(int(accepted)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from inference.answers.snapshot import LONGEST_NUMBER, TopicState
+from inference.answers.snapshot import MAX_TOPIC_ID_DIGITS, TopicState
 from inference.http.query import QueryParameter
 from inference.routes.context import Context
 from inference.routes.route import PathParameter
@@ -17,7 +17,7 @@ TOPIC: Final = QueryParameter(
     "A topic of this token; without it, the first one in config.json.",
     example=3,
     minimum=0,
-    maximum=10**LONGEST_NUMBER - 1,
+    maximum=10**MAX_TOPIC_ID_DIGITS - 1,
 )
 TOPIC_ERRORS: Final[tuple[type[AnswerError], ...]] = (BadParameterError, UnknownTokenError, UnknownTopicError, NotReadyError)
 

@@ -59,7 +59,7 @@ def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicSho
         "answer": answer.body.decode("ascii") if answer and refusal is None else None,
         "made_from": utc_text(answer.made_from) if answer else None,
         "age_seconds": (now_ms - answer.made_from - task.interval.ms) / SECOND_MS if answer else None,
-        "expires": utc_text(state.expires_ms) if answer else None,
+        "expires": utc_text(state.freshness.expires_ms) if answer else None,
         "champion": state.champion.version if state.champion else None,
         "skill": state.champion.skill if state.champion else None,
         "asked": utc_text(asked_ms) if asked_ms is not None else None,

@@ -7,11 +7,11 @@ from typing import Final
 from flask import Response, jsonify
 from typing_extensions import TypedDict
 
-from inference.answers.training_status import UPDATER
 from inference.routes.context import Context
 from inference.routes.readable_data import readable_data
 from inference.routes.route import JSON, Route
 from inference.routes.schemas import Moment
+from node.database import UPDATER
 from node.errors import NotReadyError
 from node.timestamps import utc_text
 

@@ -131,7 +131,7 @@ def test_candles_are_the_newest_that_the_topic_s_model_reads(node: Node) -> None
 
 
 def test_candles_of_a_topic_without_any_are_none(node: Node) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     assert json_of(node, "/candles/BTC")["candles"] == {"open_time": [], "open": [], "high": [], "low": [], "close": []}
 
 
@@ -199,7 +199,7 @@ def test_the_page_asks_for_what_the_routes_allow() -> None:
 
 
 def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     assert json_of(node, "/updater") == {"heard": None, "state": "never heard of", "topics": {}}
     topics = {"3": {"have": 10, "want": 40, "trained": False, "state": "filling", "detail": ""}}
     node.heartbeats.beat("updater", START_MS, {"state": "running", "topics": topics})
@@ -208,7 +208,7 @@ def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:
 
 def test_without_a_database_the_data_are_not_ready(node: Node) -> None:
     assert json_of(node, "/updater", 503)["error"]["code"] == "not_ready"
-    node.watcher.look()
+    node.watcher.poll()
     with node.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE candles")
     assert json_of(node, "/candles/BTC", 503)["error"]["code"] == "not_ready"

@@ -54,7 +54,7 @@ EXAMPLES = 20
 def without_anything(folder: Path) -> Node:
     """Nothing fetched, nothing trained, nobody heard of."""
     node = Node(folder, [3, 69, 84, 82])
-    node.watcher.look()
+    node.watcher.poll()
     return node
 
 
@@ -67,8 +67,8 @@ def in_full(folder: Path) -> Node:
         node.clock.advance(60)
         for task in tasks:
             node.store_candles(task)
-        node.watcher.look()
-        node.keeper.keep_safely()
+        node.watcher.poll()
+        node.ledger_writer.update_safely()
     damaged = node.promote(BTC_10M, 0.2)
     (node.models.root / "BTC/price-10m" / damaged / "manifest.json").write_bytes(b"damaged")
     node.fill(BTC_10M, answer=0.3, intervals=INTERVALS)
@@ -185,7 +185,7 @@ def test_bounds_are_those_that_hold(node: Node) -> None:
 
 @pytest.mark.parametrize("path", ["/inference/DOGE", "/forecast/BTC?topic=84", "/candles/BTC?bars=x", "/inference/BTC?topic=x"])
 def test_every_refusal_has_a_code_that_is_described(node: Node, path: str) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     response = node.client.get(path)
     described = DOCUMENT["paths"][re.sub(r"^(/\w+/).*", r"\1{token}", path)]["get"]["responses"][str(response.status_code)]
     assert json.loads(response.data)["error"]["code"] in described["content"]["application/json"]["examples"]
