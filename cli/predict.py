@@ -17,7 +17,7 @@ from node.topics import Topic
 
 if TYPE_CHECKING:
     from inference.answers.snapshot import TopicState
-    from inference.routes.schemas import TopicShown
+    from inference.routes.topics import TopicShown
     from market.candle_store import CandleStore
     from model_store.store import ModelStore
 
@@ -61,6 +61,7 @@ def predict(
 
 def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore, now_ms: int) -> TopicState:
     from inference.answers.forecaster import Forecaster
+    from inference.answers.freshness import Freshness
     from inference.answers.snapshot import Problem, TopicState
 
     forecaster = Forecaster(topic.task, models)
@@ -68,7 +69,8 @@ def _state(place: Place, topic: Topic, candles: CandleStore, models: ModelStore,
     sources = forecaster.sources(candles.newest, now_ms)
     missing = Problem("there is no model yet", "allora-node train makes one.")
     outcome = forecaster.outcome(candles, sources) or missing
-    return TopicState(topic, sources, place.config.inference.stale_after, forecaster.champion, outcome)
+    freshness = Freshness(sources, place.config.inference.stale_after)
+    return TopicState(topic, freshness, forecaster.champion, outcome)
 
 
 def _table(rows: list[TopicShown]) -> Table:

@@ -64,9 +64,9 @@ def train(
 
 def _refuse_what_is_being_trained(place: Place, topics: Sequence[Topic]) -> None:
     """Two trainings of one model would each be judged by a champion that the other may replace."""
-    from node.database import Heartbeats, open_database
+    from node.database import UPDATER, Heartbeats, open_database
 
-    heartbeat = Heartbeats(open_database(place.settings.database_url)).last("updater")
+    heartbeat = Heartbeats(open_database(place.settings.database_url)).last(UPDATER)
     if heartbeat is None or SystemClock().now_ms() - heartbeat.at_ms > HEARD_MS:
         return
     said = heartbeat.body.get("topics", {})

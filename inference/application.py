@@ -1,85 +1,84 @@
-"""The Flask application. Everything it needs is passed in, so that tests build it with their own clock, board and store."""
+"""The Flask application. Everything it needs is passed in, so that tests build it with their own clock, snapshot and store."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Final
 
 from flask import Flask, Response, g, request
 
 from forecasting.live.submissions import TakenAnswer
-from inference.answers.score_board import ScoreBoard, ScoreCollector, list_scores
+from inference.answers.collectors import ScoreCollector, TopicCollector
+from inference.answers.score_board import ScoreBoard
 from inference.answers.snapshot import CurrentSnapshot
 from inference.answers.watcher import MarketData
 from inference.http.errors import register_error_answers
 from inference.http.headers import register_headers
-from inference.metrics import InferenceMetrics, TopicCollector
-from inference.routes import forecast as paths
-from inference.routes import topics as routes
-from inference.routes.candles import market_view
-from inference.routes.dashboard import page
-from inference.routes.described import list_of_routes
-from inference.routes.models import ModelListing
-from inference.routes.openapi import openapi
+from inference.metrics import InferenceMetrics
+from inference.routes import candles, dashboard, forecast, health, inference, models, openapi, scores, topics, updater
+from inference.routes.context import Context
+from inference.routes.route import Route, list_routes, register_routes
 from model_store.store import ModelStore
 from node.clock import Clock
-from node.durations import SECOND_MS
-from node.health import Check
+
+ROUTES: Final[tuple[Route, ...]] = (
+    inference.ROUTE,
+    forecast.ROUTE,
+    candles.ROUTE,
+    topics.ROUTE,
+    models.ROUTE,
+    scores.ROUTE,
+    updater.ROUTE,
+    health.LIVE,
+    health.READY,
+    health.METRICS,
+    openapi.ROUTE,
+    dashboard.PAGE,
+    dashboard.FILE,
+    dashboard.LIBRARY,
+)
 
 
 def create_app(
     *,
     current: CurrentSnapshot,
-    models: ModelStore,
+    store: ModelStore,
     clock: Clock,
     metrics: InferenceMetrics,
     ended: Callable[[], str] = lambda: "",
     hung_for_ms: Callable[[], int | None] = lambda: None,
-    data: Callable[[], MarketData | None] = lambda: None,
-    scores: ScoreBoard | None = None,
-    take: Callable[[TakenAnswer], None] = lambda _: None,
-    accept: Callable[[int, int], None] = lambda _topic, _base_ms: None,
+    market_data: Callable[[], MarketData | None] = lambda: None,
+    score_board: ScoreBoard | None = None,
+    on_taken: Callable[[TakenAnswer], None] = lambda _: None,
+    on_accepted: Callable[[int, int], None] = lambda _topic, _base_ms: None,
 ) -> Flask:
-    """The application over `current`. `ended` names loops that should run and do not, `hung_for_ms` and `data` tell how the watcher
-    is and what it reads; `take` is told what the worker was given, `accept` for which topic and base the chain accepted it."""
+    """The application over `current`; `Context` says what the other arguments are."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    scored = scores or ScoreBoard()
+    board = score_board or ScoreBoard()
     metrics.registry.register(TopicCollector(current, clock))
-    metrics.registry.register(ScoreCollector(scored))
-
-    def checks() -> Sequence[Check]:
-        return [_watcher_check(hung_for_ms()), *_topic_checks(current, clock)]
-
-    app.register_blueprint(routes.answers(current, clock, take, accept))
-    app.register_blueprint(paths.paths(current, clock))
-    app.register_blueprint(routes.lists(current, ModelListing(models), clock))
-    app.register_blueprint(routes.health(checks, ended, metrics.registry))
-    app.register_blueprint(list_scores(current, scored))
-    app.register_blueprint(market_view(current, data))
-    app.register_blueprint(openapi())
-    app.register_blueprint(page(list_of_routes()))
+    metrics.registry.register(ScoreCollector(board))
+    dashboard.load_page()
+    context = Context(
+        current=current,
+        models=models.ModelListing(store),
+        scores=board,
+        clock=clock,
+        registry=metrics.registry,
+        market_data=market_data,
+        ended=ended,
+        hung_for_ms=hung_for_ms,
+        on_taken=on_taken,
+        on_accepted=on_accepted,
+        index=list_routes(ROUTES),
+        openapi=openapi.write_document(ROUTES),
+    )
+    register_routes(app, ROUTES, context)
     register_error_answers(app)
     register_headers(app)
     _count_requests(app, metrics)
     return app
-
-
-def _watcher_check(hung_ms: int | None) -> Check:
-    if hung_ms is None:
-        return Check("watcher", True)
-    detail = f"candles and models were last looked at {hung_ms // SECOND_MS} s ago"
-    return Check("watcher", False, detail, "The log of inference says why.")
-
-
-def _topic_checks(current: CurrentSnapshot, clock: Clock) -> list[Check]:
-    now_ms = clock.now_ms()
-    checks = []
-    for state in current.snapshot.states:
-        refusal = state.refusal(now_ms)
-        name = f"topic {state.topic.id}"
-        checks.append(Check(name, False, refusal.message, refusal.hint) if refusal else Check(name, True))
-    return checks
 
 
 def _count_requests(app: Flask, metrics: InferenceMetrics) -> None:
@@ -91,7 +90,7 @@ def _count_requests(app: Flask, metrics: InferenceMetrics) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        route = (request.endpoint or "none").rpartition(".")[2]
+        route = request.endpoint or "none"
         metrics.requests.labels(route, response.status_code).inc()
         metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)
         return response

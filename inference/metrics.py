@@ -1,19 +1,12 @@
-"""Metrics of inference; docs/metrics.md lists all.
+"""What inference counts and times; docs/metrics.md lists all. answers/collectors.py has what is read at each scrape.
 
 Labels are bounded: names of routes, HTTP statuses, and the topics of config.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-from inference.answers.snapshot import Answer, CurrentSnapshot
-from node.clock import Clock
-from node.durations import SECOND_MS
 from node.metrics import open_registry
 
 SUB_MILLISECOND_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1.0)
@@ -61,45 +54,3 @@ class InferenceMetrics:
         self.last_round = Gauge(
             "allora_inference_last_round_timestamp_seconds", "When the watcher last looked.", registry=self.registry
         )
-
-
-class TopicCollector(Collector):
-    """Every topic's answer, candles and champion, read from the snapshot at the moment of the scrape."""
-
-    def __init__(self, current: CurrentSnapshot, clock: Clock) -> None:
-        self._current = current
-        self._clock = clock
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        ready = GaugeMetricFamily("allora_inference_topic_ready", "1 if a number is served.", labels=["topic"])
-        age = GaugeMetricFamily(
-            "allora_inference_answer_age_seconds", "Time since the newest bar behind the answer closed.", labels=["topic"]
-        )
-        skill = GaugeMetricFamily(
-            "allora_inference_champion_skill", "Skill of the model in use when it was judged.", labels=["topic"]
-        )
-        overdue = GaugeMetricFamily(
-            "allora_inference_candle_overdue_seconds",
-            "Time since the next candle that the topic reads closed; left out before there is any.",
-            labels=["topic"],
-        )
-        loaded = GaugeMetricFamily("allora_inference_champion_loaded", "1 if a verified model is in use.", labels=["topic"])
-        created = GaugeMetricFamily(
-            "allora_inference_champion_created_timestamp_seconds", "When the model in use was made.", labels=["topic"]
-        )
-        now = self._clock.now_ms()
-        for state in self._current.snapshot.states:
-            topic = [str(state.topic.id)]
-            ready.add_metric(topic, float(state.refusal(now) is None))
-            if isinstance(state.outcome, Answer):
-                closed = state.outcome.made_from + state.topic.task.interval.ms
-                age.add_metric(topic, (now - closed) / SECOND_MS)
-            if all(source.newest is not None for source in state.sources):
-                due = min(source.next_close_ms for source in state.sources)
-                overdue.add_metric(topic, max(0, now - due) / SECOND_MS)
-            loaded.add_metric(topic, float(state.champion is not None))
-            if state.champion is not None:
-                created.add_metric(topic, state.champion.created_ms / SECOND_MS)
-                if state.champion.skill is not None:
-                    skill.add_metric(topic, state.champion.skill)
-        yield from (ready, age, overdue, loaded, created, skill)

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from forecasting.live.ledger import Ledger
-from inference.answers.ledger_writer import LedgerKeeper
+from inference.answers.ledger_writer import LedgerWriter
 from inference.answers.score_board import ScoreBoard
 from inference.answers.snapshot import CurrentSnapshot
 from inference.answers.watcher import MarketData, Watcher
@@ -37,7 +37,7 @@ class InferenceService:
         self._metrics = InferenceMetrics()
         self._scores = ScoreBoard()
         self._engines: list[Engine] = []
-        self._keeper = LedgerKeeper(
+        self._ledger_writer = LedgerWriter(
             open_ledger=self._open_ledger,
             current=self._current,
             scores=self._scores,
@@ -52,36 +52,36 @@ class InferenceService:
             current=self._current,
             clock=self._clock,
             metrics=self._metrics,
-            note=self._keeper.note,
+            on_snapshot=self._ledger_writer.queue_answers,
         )
 
     def start(self) -> Flask:
         """Start the watcher; the application."""
         self._watcher.start()
-        self._keeper.start()
+        self._ledger_writer.start()
         log.info("inference started", host=self._settings.inference_host, port=self._settings.inference_port)
         return create_app(
             current=self._current,
-            models=self._models,
+            store=self._models,
             clock=self._clock,
             metrics=self._metrics,
             ended=self.ended,
             hung_for_ms=self._watcher.hung_for_ms,
-            data=lambda: self._watcher.data,
-            scores=self._scores,
-            take=self._keeper.take,
-            accept=self._keeper.accept,
+            market_data=lambda: self._watcher.data,
+            score_board=self._scores,
+            on_taken=self._ledger_writer.queue_taken,
+            on_accepted=self._ledger_writer.queue_accepted,
         )
 
     def ended(self) -> str:
         """Names of the loops that have ended though they should run, empty if none has."""
-        loops = {"watcher": self._watcher.alive, "ledger": self._keeper.alive}
+        loops = {"watcher": self._watcher.alive, "ledger": self._ledger_writer.alive}
         return ", ".join(name for name, alive in loops.items() if not alive)
 
     def stop(self) -> None:
-        """Stop the watcher, then what keeps its answers, and give the database back."""
+        """Stop the watcher, then the ledger's writer, and give the database back."""
         self._watcher.stop()
-        self._keeper.stop()
+        self._ledger_writer.stop()
         for engine in self._engines:
             engine.dispose()
 

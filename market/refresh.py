@@ -22,6 +22,7 @@ from market.exchanges.exchange import PAGE, Exchange, bad_rows, doubtful_rows, w
 from node.clock import Clock
 from node.durations import HOUR_MS, MINUTE_MS, Interval
 from node.errors import MarketError
+from node.freshness import overdue_ms
 from node.timestamps import utc_text
 
 log = structlog.get_logger(__name__)
@@ -132,8 +133,8 @@ class _Refresh:
         have, want = self._progress()
         newest = self.store.newest(self.symbol, self.interval, self._last)
         shown = self._first - self.interval.ms if self._shown is None else self._shown
-        overdue_ms = max(0, self._now_ms - shown - 2 * self.interval.ms)
-        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._gaps()), overdue_ms=overdue_ms)
+        overdue = overdue_ms(shown, self.interval, self._now_ms)
+        return Refreshed(self.symbol, self.interval, self._stored, have, want, newest, len(self._gaps()), overdue_ms=overdue)
 
     def _start_of_newest(self) -> int:
         page = max(self._first, self._last - (PAGE - 1) * self.interval.ms)

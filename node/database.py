@@ -22,6 +22,8 @@ from node.secrets import hide
 PART: Final = 5_000
 """Rows deleted in one transaction: hundredths of a second."""
 SHORTEST_REST_SECONDS: Final = 0.01
+UPDATER: Final = "updater"
+"""The process whose heartbeat tells what is fetched and trained, for each topic."""
 
 metadata = MetaData()
 

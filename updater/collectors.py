@@ -11,6 +11,7 @@ from market.candle_store import CandleStore
 from market.exchanges.exchange import Exchange
 from node.clock import Clock
 from node.durations import SECOND_MS
+from node.freshness import overdue_ms
 from updater.candle_sync import Series
 
 
@@ -39,8 +40,8 @@ class CandleCollector(Collector):
             open_time = self._store.newest(series.symbol, series.interval, now_ms)
             if open_time is not None:
                 newest.add_metric(names, open_time / SECOND_MS)
-            due_ms = self._begun_ms if open_time is None else open_time + 2 * series.interval.ms
-            overdue.add_metric(names, max(0, now_ms - due_ms) / SECOND_MS)
+            late = now_ms - self._begun_ms if open_time is None else overdue_ms(open_time, series.interval, now_ms)
+            overdue.add_metric(names, max(0, late) / SECOND_MS)
         yield from (newest, overdue)
 
 

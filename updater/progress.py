@@ -10,13 +10,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from node.clock import Clock
-from node.database import Heartbeats
+from node.database import UPDATER, Heartbeats
 from node.durations import SECOND_MS
 from node.topics import Task, Topic
 
 log = structlog.get_logger(__name__)
 
-PROCESS = "updater"
 UNCHANGED_MS = 8 * SECOND_MS
 """How often the same is said again. Each time costs a page of the database's journal, which a program that reads may keep from
 being emptied: a hundred and eighty megabytes a day if it were said every two seconds."""
@@ -86,5 +85,5 @@ class ProgressBoard:
         body: dict[str, object] = {"state": state, "topics": topics}
         if self._beaten is not None and self._beaten[1] == body and 0 <= now_ms - self._beaten[0] < UNCHANGED_MS:
             return
-        self._heartbeats.beat(PROCESS, now_ms, body)
+        self._heartbeats.beat(UPDATER, now_ms, body)
         self._beaten = now_ms, body

@@ -27,6 +27,7 @@ from node.database_file import MOST_JOURNAL_BYTES
 from node.durations import MINUTE_MS
 from node.environment import Settings
 from node.errors import ModelStoreError
+from node.freshness import overdue_ms
 from node.health import Check
 from node.loops import Loop, ended
 from node.metrics import DiskCollector
@@ -85,7 +86,7 @@ class Updater:
             return Check(
                 f"topic {topic.id}", False, detail, "A new topic is ready once its history is filled and its model trained."
             )
-        overdue = now_ms - ((newest or 0) + 2 * topic.task.interval.ms)
+        overdue = overdue_ms(newest or 0, topic.task.interval, now_ms)
         fresh = overdue <= self._config.current.inference.stale_after.ms
         detail = "" if fresh else f"the next {topic.task.interval} candle is {overdue // MINUTE_MS} minutes overdue"
         return Check(f"topic {topic.id}", fresh, detail, "" if fresh else "Is the exchange reachable? The log says more.")

@@ -15,8 +15,9 @@ from forecasting.prediction.composition import Prices
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import Forecast, bars_needed, forecast
 from forecasting.prediction.recent_residuals import RecentErrors
-from inference.answers.nonce_time import KEPT_MINUTES
-from inference.answers.snapshot import Answer, Champion, PredictionIntervals, Problem, Source
+from inference.answers.freshness import Source
+from inference.answers.nonce_time import PRICE_MINUTES
+from inference.answers.snapshot import Answer, Champion, PredictionIntervals, Problem
 from market.candle_store import CandleStore
 from model_store.store import ModelStore, Version
 from node.decimal_text import decimal_text
@@ -32,7 +33,7 @@ RETRY_MS = 10 * SECOND_MS
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """An outcome and what it was made from."""
+    """An outcome, and the version and candles it was made from."""
 
     version: str
     sources: tuple[Source, ...]
@@ -40,7 +41,7 @@ class _Made:
 
 
 class Forecaster:
-    """Keeps the champion of `task` loaded and asks it."""
+    """Keeps the champion of `task` loaded and forecasts with it."""
 
     def __init__(self, task: Task, store: ModelStore) -> None:
         self.task = task
@@ -100,10 +101,10 @@ class Forecaster:
         if version is None:
             return None
         if self._made is None or (self._made.version, self._made.sources) != (version.name, sources):
-            self._made = _Made(version.name, sources, self._ask(version, candles, sources))
+            self._made = _Made(version.name, sources, self._compute(version, candles, sources))
         return self._made.outcome
 
-    def _ask(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer | Problem:
+    def _compute(self, version: Version, candles: CandleStore, sources: tuple[Source, ...]) -> Answer | Problem:
         try:
             return self._forecast(version, candles, sources)
         except SQLAlchemyError:
@@ -112,7 +113,7 @@ class Forecaster:
             log.warning("no answer", model=str(self.task), version=version.name, error=error)
             return Problem(error.message, error.hint)
         except Exception as error:
-            # One model that cannot be asked must not take the other topics with it.
+            # One model that fails must not take the other topics with it.
             log.exception("model failed", model=str(self.task), version=version.name, error=error)
             return Problem(f"version {version.name} failed: {type(error).__name__}", "The log of inference says more.")
 
@@ -131,7 +132,7 @@ class Forecaster:
         bars = candles.last(self.task.symbol, self.task.interval, count, until)
         if signature.leader is not None:
             bars = beside(bars, candles.last(symbol_of(signature.leader), self.task.interval, count, until))
-        prices = Prices.of(candles.last(self.task.symbol, QUOTE_INTERVAL, KEPT_MINUTES, newest[self.task.symbol, QUOTE_INTERVAL]))
+        prices = Prices.of(candles.last(self.task.symbol, QUOTE_INTERVAL, PRICE_MINUTES, newest[self.task.symbol, QUOTE_INTERVAL]))
         made = forecast(version.session, signature, bars, prices.newest if self.task.target is Target.PRICE else None)
         if self.task.target is not Target.LOG_RETURN and not made.value > 0:
             raise ForecastError(f"version {version.name} forecast {made.value}, which no {self.task.target} can be")
@@ -146,7 +147,7 @@ class Forecaster:
         )
 
     def _recent_errors(self, version: Version, signature: Signature) -> RecentErrors | None:
-        """What is known of this version's errors; None for one without intervals, or with some that are none."""
+        """The residuals of this version's newest forecasts; None for a version without intervals, or with invalid ones."""
         if self._recent is None or self._recent[0] != version.name:
             self._recent = None
             if version.manifest.intervals is None:

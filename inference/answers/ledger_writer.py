@@ -1,7 +1,7 @@
-"""Writes what was answered into the ledger and scores what came of it, on a thread of its own.
+"""Writes the answers that were given into the ledger and scores what came of them, on a thread of its own.
 
-The watcher only notes; whether the database can be written, is locked or slow concerns nobody who asks for an answer. What could
-not be written waits and is tried again; what a killed process had not written yet is noted again by the next one, if its candle is
+The watcher only queues; whether the database can be written, is locked or slow concerns nobody who asks for an answer. What could
+not be written waits and is tried again; what a killed process had not written yet is queued again by the next one, if its candle is
 still the newest.
 """
 
@@ -29,15 +29,15 @@ log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS: Final = 1.0
 RESCORE_MS: Final = MINUTE_MS
-REST: Final = 50.0
+REST_FACTOR: Final = 50.0
 """How many times as long as a scoring took none follows it: requests need the processor more."""
-LONGEST_REST_SECONDS: Final = 60.0
-MOST_WAITING: Final = 20_000
+MAX_REST_SECONDS: Final = 60.0
+MAX_QUEUED: Final = 20_000
 """Answers that may wait for a database that cannot be written: a week of twenty topics in memory helps nobody."""
 
 
-class LedgerKeeper:
-    """Owns the writing side of the ledger and of the score board."""
+class LedgerWriter:
+    """The only one that writes the ledger and the score board."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class LedgerKeeper:
         self._clock = clock
         self._metrics = metrics
         self._ledger: Ledger | None = None
-        self._noted: dict[int, tuple[int, str]] = {}
+        self._queued: dict[int, tuple[int, str]] = {}
         self._waiting: dict[tuple[int, int], tuple[Topic, Answer]] = {}
         self._taken: dict[tuple[int, int], TakenAnswer] = {}
         self._accepted: dict[tuple[int, int], None] = {}
@@ -78,36 +78,36 @@ class LedgerKeeper:
         """False once the thread has ended, which only stopping does."""
         return self._thread.ident is None or self._thread.is_alive()
 
-    def note(self, states: Iterable[TopicState]) -> None:
+    def queue_answers(self, states: Iterable[TopicState]) -> None:
         """These answers are about to be served: keep those that may be. Costs next to nothing and never fails."""
         now_ms = self._clock.now_ms()
         with self._lock:
             for state in states:
                 if isinstance(state.outcome, Answer) and state.refusal(now_ms) is None:
-                    self._note(state.topic, state.outcome)
-            while len(self._waiting) > MOST_WAITING:
+                    self._queue_answer(state.topic, state.outcome)
+            while len(self._waiting) > MAX_QUEUED:
                 del self._waiting[next(iter(self._waiting))]
                 self._metrics.ledger_lost.inc()
             self._metrics.ledger_waiting.set(len(self._waiting))
 
-    def _note(self, topic: Topic, answer: Answer) -> None:
-        noted = self._noted.get(topic.id)
-        if noted == (answer.made_from, str(topic.task)):
+    def _queue_answer(self, topic: Topic, answer: Answer) -> None:
+        queued = self._queued.get(topic.id)
+        if queued == (answer.made_from, str(topic.task)):
             return
-        self._noted[topic.id] = answer.made_from, str(topic.task)
+        self._queued[topic.id] = answer.made_from, str(topic.task)
         self._waiting.setdefault((topic.id, answer.made_from), (topic, answer))
 
-    def take(self, taken: TakenAnswer) -> None:
+    def queue_taken(self, taken: TakenAnswer) -> None:
         """The worker was given this: keep it, in the place of what it was given before for the same interval."""
         with self._lock:
             key = taken.topic_id, taken.asked.base_ms
-            if key in self._taken or len(self._taken) < MOST_WAITING:
+            if key in self._taken or len(self._taken) < MAX_QUEUED:
                 self._taken[key] = taken
 
-    def accept(self, topic_id: int, base_ms: int) -> None:
+    def queue_accepted(self, topic_id: int, base_ms: int) -> None:
         """The worker says that the chain accepted what it had taken for this interval."""
         with self._lock:
-            if len(self._accepted) < MOST_WAITING:
+            if len(self._accepted) < MAX_QUEUED:
                 self._accepted[topic_id, base_ms] = None
 
     def write(self) -> None:
@@ -151,8 +151,8 @@ class LedgerKeeper:
         if topic is not None and ages[topic] >= RESCORE_MS:
             self._scores.put(score_topic(self._opened(), topic, now_ms))
 
-    def keep_safely(self, *, scoring: bool = True) -> None:
-        """Write, and score if that is wanted; trouble is said once when it begins and once when it is over."""
+    def update_safely(self, *, scoring: bool = True) -> None:
+        """Write, and score if `scoring`; trouble is logged once when it begins and once when it is over."""
         try:
             self.write()
             if scoring:
@@ -174,13 +174,13 @@ class LedgerKeeper:
             started = time.perf_counter()
             scoring = started >= rested and not stopping
             try:
-                self.keep_safely(scoring=scoring)
+                self.update_safely(scoring=scoring)
             except Exception as error:
                 self._metrics.ledger_failures.inc()
                 log.exception("keeping the ledger failed", error=error)
             if scoring:
                 ended = time.perf_counter()
-                rested = ended + min(LONGEST_REST_SECONDS, REST * (ended - started))
+                rested = ended + min(MAX_REST_SECONDS, REST_FACTOR * (ended - started))
             if stopping:
                 return
 

@@ -16,15 +16,15 @@ MAX_NONCE_AGE_MS: Final = 2 * HOUR_MS
 """The longest submission window known, 576 blocks, is open for less than an hour."""
 MAX_NONCE_AHEAD_MS: Final = MINUTE_MS
 """The chain's clock may be ahead of this machine's."""
-KEPT_MINUTES: Final = (MAX_NONCE_AGE_MS + MAX_NONCE_AHEAD_MS) // MINUTE_MS + 1
+PRICE_MINUTES: Final = (MAX_NONCE_AGE_MS + MAX_NONCE_AHEAD_MS) // MINUTE_MS + 1
 """Prices that must be at hand to answer for the oldest base."""
-MAX_DIGITS: Final = 15
+MAX_NONCE_TIME_DIGITS: Final = 15
 HINT: Final = "The time in the header of the nonce's block, in milliseconds since 1970 UTC."
 
 
-def asked_interval(state: TopicState, nonce_time: str, now_ms: int) -> TopicInterval:
+def parse_asked_interval(state: TopicState, nonce_time: str, now_ms: int) -> TopicInterval:
     """The interval that a request means; BadParameterError if it has not begun, is over or began too long ago."""
-    if not (nonce_time.isascii() and nonce_time.isdigit() and len(nonce_time) <= MAX_DIGITS):
+    if not (nonce_time.isascii() and nonce_time.isdigit() and len(nonce_time) <= MAX_NONCE_TIME_DIGITS):
         raise BadParameterError(f"nonce_time={nonce_time[:20]!r} is not a moment in milliseconds", hint=HINT)
     time_ms = int(nonce_time)
     if not now_ms - MAX_NONCE_AGE_MS <= time_ms <= now_ms + MAX_NONCE_AHEAD_MS:
@@ -36,7 +36,7 @@ def asked_interval(state: TopicState, nonce_time: str, now_ms: int) -> TopicInte
     return asked
 
 
-def answer_for(state: TopicState, answer: Answer, asked: TopicInterval) -> tuple[float, bytes]:
+def compute_answer(state: TopicState, answer: Answer, asked: TopicInterval) -> tuple[float, bytes]:
     """The answer for an interval, as a number and as it is sent; NotReadyError if what must be known of it is not."""
     try:
         value = compose(asked, answer.forecast.log_return_or_log_vol, answer.prices)

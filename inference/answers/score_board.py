@@ -1,37 +1,35 @@
-"""GET /scores: how good the answers given were, topic by topic and version by version."""
+"""How good the answers given were, topic by topic and version by version, ready to be shown."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-from flask import Blueprint, Response, jsonify
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from typing import Any, Final
 
 from forecasting.live.ledger import Ledger
-from forecasting.live.live_scores import LiveScore, live_scores, rolling_ms, shown_ms, submitted_losses, submitted_scores
-from inference.answers.snapshot import CurrentSnapshot
-from inference.routes.schemas import SubmissionShown, TopicScored
-from node.durations import DAY_MS, Duration
-from node.timestamps import utc_text
+from forecasting.live.live_scores import LiveScore, live_scores, shown_ms, submitted_losses, submitted_scores
+from node.durations import DAY_MS
 from node.topics import Topic
 
-GAUGES = {
-    "skill": ("live_skill", "Skill of the answers given, against the baseline: 1 - loss / baseline loss."),
-    "coverage_90": ("live_coverage_90", "Part of the truths inside the answers' intervals of 90 percent."),
-    "directional_accuracy": ("live_directional_accuracy", "Part of the answers that had the direction right."),
-    "loss": ("live_loss", "The topic's loss of the answers given."),
-    "log10_loss": ("live_log10_loss", "Mean logarithm of the topic's loss of the answers given, as the chain scores it."),
-    "n": ("live_judged", "Answers whose truth is known."),
-}
-
-
 RECENT_MS: Final = DAY_MS
-MAX_RECENT: Final = 20
-"""Submissions that are shown one by one."""
+MAX_RECENT_SUBMISSIONS: Final = 20
+"""As many are shown one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentSubmission:
+    """An answer that the worker took to submit, and what came of it, in the network's unit; None as long as nobody knows."""
+
+    base_ms: int
+    end_ms: int
+    asked_ms: int
+    version: str
+    value: float
+    baseline: float | None
+    actual: float | None
+    log10_loss: float | None
+    accepted: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class TopicScores:
     scores: tuple[LiveScore, ...]
     submissions: int = 0
     submitted: tuple[LiveScore, ...] = ()
-    recent: tuple[SubmissionShown, ...] = ()
+    recent: tuple[RecentSubmission, ...] = ()
 
     @property
     def live(self) -> tuple[LiveScore, ...]:
@@ -62,7 +60,7 @@ class TopicScores:
 
 
 def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
-    """Everything that /scores shows of a topic."""
+    """The scores of a topic as /scores shows them."""
     since_ms = now_ms - shown_ms(topic.task)
     return TopicScores(
         topic=topic,
@@ -76,26 +74,26 @@ def score_topic(ledger: Ledger, topic: Topic, now_ms: int) -> TopicScores:
     )
 
 
-def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[SubmissionShown, ...]:
+def _recent(ledger: Ledger, topic: Topic, now_ms: int) -> tuple[RecentSubmission, ...]:
     """The newest submissions, newest first: as many as fit a list on a page, and as far back as their truth is worth showing."""
     since_ms = now_ms - topic.task.horizon.ms - RECENT_MS
-    found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=since_ms).iloc[-MAX_RECENT:]
+    found = ledger.submissions.of_topic(topic.id, topic.task, since_ms=since_ms).iloc[-MAX_RECENT_SUBMISSIONS:]
     losses = submitted_losses(ledger, topic, since_ms=since_ms)
     return tuple(_submission(row, losses.get(row["base_ms"])) for row in found.iloc[::-1].to_dict("records"))
 
 
-def _submission(row: dict[Hashable, Any], loss: float | None) -> SubmissionShown:
-    return {
-        "base": utc_text(row["base_ms"]),
-        "end": utc_text(row["end_ms"]),
-        "asked": utc_text(row["asked_ms"]),
-        "version": row["version"],
-        "value": row["value"],
-        "baseline": _known(row["baseline"]),
-        "actual": _known(row["actual"]),
-        "log10_loss": loss,
-        "accepted": None if row["accepted"] is None else bool(row["accepted"]),
-    }
+def _submission(row: dict[Hashable, Any], log10_loss: float | None) -> RecentSubmission:
+    return RecentSubmission(
+        base_ms=row["base_ms"],
+        end_ms=row["end_ms"],
+        asked_ms=row["asked_ms"],
+        version=row["version"],
+        value=row["value"],
+        baseline=_known(row["baseline"]),
+        actual=_known(row["actual"]),
+        log10_loss=log10_loss,
+        accepted=None if row["accepted"] is None else bool(row["accepted"]),
+    )
 
 
 def _known(value: float) -> float | None:
@@ -103,7 +101,7 @@ def _known(value: float) -> float | None:
 
 
 class ScoreBoard:
-    """Where the ledger's keeper puts the newest scores and requests find them. Replacing them is one assignment."""
+    """Where the ledger's writer puts the newest scores and requests find them. Replacing them is one assignment."""
 
     def __init__(self) -> None:
         self.current: Mapping[int, TopicScores] = {}
@@ -121,53 +119,3 @@ class ScoreBoard:
     def put(self, scores: TopicScores) -> None:
         """Replace a topic's scores."""
         self.current = {**self.current, scores.topic.id: scores}
-
-
-def list_scores(current: CurrentSnapshot, scored: ScoreBoard) -> Blueprint:
-    """The route, over what the ledger's keeper has scored."""
-    routes = Blueprint("scores", __name__)
-
-    @routes.get("/scores", endpoint="scores")
-    def show_scores() -> Response:
-        return jsonify([_show(state.topic, scored.current.get(state.topic.id)) for state in current.snapshot.states])
-
-    return routes
-
-
-def _show(topic: Topic, found: TopicScores | None) -> TopicScored:
-    overall = found.overall if found else None
-    rolling = overall.rolling if overall else ()
-    basis: Literal["submissions", "answers"] = "submissions" if found and found.submitted else "answers"
-    return {
-        "topic_id": topic.id,
-        "token": topic.token,
-        "target": topic.task.target.value,
-        "horizon": str(topic.task.horizon),
-        "loss": topic.loss,
-        "scored": utc_text(found.scored_ms) if found else None,
-        "since": utc_text(found.since_ms) if found else None,
-        "answers": found.answers if found else 0,
-        "submissions": found.submissions if found else 0,
-        "basis": basis,
-        "overall": overall.to_dict() if overall else None,
-        "versions": [score.to_dict() for score in found.live[1:]] if found else [],
-        "rolling_over": str(Duration(rolling_ms(topic.task))),
-        "rolling": {"open_time": [point.time_ms for point in rolling], "skill": [point.skill for point in rolling]},
-        "recent": list(found.recent) if found else [],
-    }
-
-
-class ScoreCollector(Collector):
-    """Live figures of every topic, read at the moment of the scrape; those that do not exist are left out."""
-
-    def __init__(self, scored: ScoreBoard) -> None:
-        self._scored = scored
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        for field, (name, meaning) in GAUGES.items():
-            family = GaugeMetricFamily(f"allora_inference_{name}", meaning, labels=["topic"])
-            for number, found in self._scored.current.items():
-                value = getattr(found.overall.scores, field) if found.overall else None
-                if value is not None:
-                    family.add_metric([str(number)], value)
-            yield family

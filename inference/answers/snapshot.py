@@ -14,34 +14,18 @@ from forecasting.prediction.composition import Prices
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import Forecast
 from forecasting.prediction.path import PathStep, compute_path
-from node.durations import SECOND_MS, Duration, Interval
+from inference.answers.freshness import Freshness
 from node.errors import BadParameterError, NotReadyError, UnknownTokenError, UnknownTopicError
 from node.topics import Topic
 
-RETRY_STALE_SECONDS: Final = 5
 RETRY_NO_ANSWER_SECONDS: Final = 10
-LONGEST_ECHO: Final = 40
-LONGEST_NUMBER: Final = 12
-"""Digits of a topic's number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Candles an answer rests on, and the open time of the newest that is stored."""
-
-    symbol: str
-    interval: Interval
-    newest: int | None
-
-    @property
-    def next_close_ms(self) -> int:
-        """When the candle after the newest closes; before that nobody could have it."""
-        return 0 if self.newest is None else self.newest + 2 * self.interval.ms
+MAX_ECHO_CHARACTERS: Final = 40
+MAX_TOPIC_ID_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionIntervals:
-    """A forecast with what is known of its errors: the way to the horizon is plain arithmetic from here on."""
+    """A forecast with its interval widths: the path to the horizon is plain arithmetic from here on."""
 
     signature: Signature
     intervals: Intervals
@@ -54,8 +38,8 @@ class PredictionIntervals:
     @property
     def edges(self) -> tuple[float, ...]:
         """Low and high at the horizon of each level of intervals, in model space."""
-        said, scale = np.array([self.forecast.log_return_or_log_vol]), np.array([self.forecast.scale])
-        return tuple(self.intervals.bounds(said, scale)[0].tolist())
+        forecast, scale = np.array([self.forecast.log_return_or_log_vol]), np.array([self.forecast.scale])
+        return tuple(self.intervals.bounds(forecast, scale)[0].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,41 +80,27 @@ class TopicState:
     """One topic: its answer, or why there is none, and until when the answer may be served."""
 
     topic: Topic
-    sources: tuple[Source, ...]
-    stale_after: Duration
+    freshness: Freshness
     champion: Champion | None
     outcome: Answer | Problem
 
-    @property
-    def expires_ms(self) -> int:
-        """From here on some candle is overdue for too long."""
-        return min(source.next_close_ms for source in self.sources) + self.stale_after.ms
-
     def overdue_since(self, now_ms: int) -> int | None:
         """When the candle should have been there whose absence keeps the answer from being served; None if it is not that."""
-        if isinstance(self.outcome, Problem) or now_ms <= self.expires_ms:
+        if isinstance(self.outcome, Problem) or not self.freshness.is_stale(now_ms):
             return None
-        return min(source.next_close_ms for source in self.sources)
+        return self.freshness.oldest.next_close_ms
 
     def refusal(self, now_ms: int) -> NotReadyError | None:
         """Why no number may be served at `now_ms`; None if one may."""
         if isinstance(self.outcome, Problem):
             message = f"{self.topic}: {self.outcome.message}"
             return NotReadyError(message, retry_after=RETRY_NO_ANSWER_SECONDS, hint=self.outcome.hint)
-        if now_ms <= self.expires_ms:
-            return None
-        oldest = min(self.sources, key=lambda source: source.next_close_ms)
-        overdue = (now_ms - oldest.next_close_ms) // SECOND_MS
-        message = (
-            f"{self.topic}: the next {oldest.interval} candle of {oldest.symbol} is {overdue} s overdue, "
-            f"and answers stop after {self.stale_after.seconds:.0f} s"
-        )
-        return NotReadyError(message, retry_after=RETRY_STALE_SECONDS, hint="Is the updater running, and the exchange reachable?")
+        return self.freshness.refusal(self.topic, now_ms) if self.freshness.is_stale(now_ms) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a request needs of a topic, worked out once instead of at every request."""
+    """The part of a topic that a request for a number needs, worked out once instead of at every request."""
 
     state: TopicState
     body: bytes | None
@@ -153,7 +123,7 @@ class Snapshot:
         by_token: dict[str, Served] = {}
         for state in kept:
             body = state.outcome.body if isinstance(state.outcome, Answer) else None
-            served = Served(state, body, state.expires_ms)
+            served = Served(state, body, state.freshness.expires_ms)
             by_number[state.topic.id] = served
             by_token.setdefault(state.topic.token, served)
         return cls(kept, MappingProxyType(by_number), MappingProxyType(by_token))
@@ -167,15 +137,15 @@ class Snapshot:
         first = self.by_token.get(wanted)
         if first is None:
             known = ", ".join(sorted(self.by_token)) or "none yet"
-            message = f"there is no topic for the token {token[:LONGEST_ECHO]!r}; tokens here are {known}"
+            message = f"there is no topic for the token {token[:MAX_ECHO_CHARACTERS]!r}; tokens here are {known}"
             raise UnknownTokenError(message, hint="Topics stand under worker in config.json.")
         if number is None:
             if not ambiguous and sum(state.topic.token == wanted for state in self.states) > 1:
                 hint = f"{self._topics_of(wanted)} Write ?topic={{TopicId}} into this topic's InferenceEndpoint."
                 raise BadParameterError(f"{wanted} has several topics here, and the request names none", hint=hint)
             return first
-        if not (number.isascii() and number.isdigit() and len(number) <= LONGEST_NUMBER):
-            raise BadParameterError(f"topic={number[:LONGEST_ECHO]!r} is not a number", hint=self._topics_of(wanted))
+        if not (number.isascii() and number.isdigit() and len(number) <= MAX_TOPIC_ID_DIGITS):
+            raise BadParameterError(f"topic={number[:MAX_ECHO_CHARACTERS]!r} is not a number", hint=self._topics_of(wanted))
         served = self.by_number.get(int(number))
         if served is None or served.state.topic.token != wanted:
             raise UnknownTopicError(f"{wanted} has no topic {int(number)} here", hint=self._topics_of(wanted))

@@ -1,4 +1,4 @@
-"""Why a topic has no model yet, in the updater's own words."""
+"""The reason why a topic has no model yet, in the updater's own words."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from node.database import Heartbeat
 from node.durations import SECOND_MS
 from node.topics import Topic
 
-UPDATER: Final = "updater"
 SILENT_AFTER_MS: Final = 60 * SECOND_MS
 
 
-def no_model(topic: Topic, heartbeat: Heartbeat | None, now_ms: int) -> Problem:
-    """What the updater's last heartbeat says about a topic without model."""
+def explain_missing_model(topic: Topic, heartbeat: Heartbeat | None, now_ms: int) -> Problem:
+    """The problem of a topic without model, from the updater's last heartbeat."""
     if heartbeat is None:
         return Problem("there is no model yet, and the updater has never been heard of", "Start the updater.")
     if now_ms - heartbeat.at_ms > SILENT_AFTER_MS:
@@ -26,12 +25,12 @@ def no_model(topic: Topic, heartbeat: Heartbeat | None, now_ms: int) -> Problem:
 
 def _progress(topic: Topic, body: dict[str, Any]) -> str:
     topics = body.get("topics")
-    said = topics.get(str(topic.id)) if isinstance(topics, dict) else None
-    if not isinstance(said, dict):
+    progress = topics.get(str(topic.id)) if isinstance(topics, dict) else None
+    if not isinstance(progress, dict):
         return "the updater has not begun with this topic"
-    parts = [str(said.get("state", "waiting"))]
-    if said.get("want"):
-        parts.append(f"{said.get('have', 0)} of {said['want']} candles")
-    if said.get("detail"):
-        parts.append(str(said["detail"]))
+    parts = [str(progress.get("state", "waiting"))]
+    if progress.get("want"):
+        parts.append(f"{progress.get('have', 0)} of {progress['want']} candles")
+    if progress.get("detail"):
+        parts.append(str(progress["detail"]))
     return ", ".join(parts)

@@ -1,6 +1,6 @@
-"""Keeps the snapshot true: looks at candles, champions and config.json a few times a second, and computes what has changed.
+"""Keeps the snapshot true: polls candles, champions and config.json a few times a second, and computes what has changed.
 
-Looking is a handful of indexed queries and one small file a model, so it can be done often; nothing has to notify inference, and
+A poll is a handful of indexed queries and one small file a model, so it can be done often; nothing has to notify inference, and
 what it serves depends on what is on disk alone. If the watcher hangs or fails, answers run out by themselves: their expiry is part
 of the snapshot.
 """
@@ -19,27 +19,28 @@ from structlog.contextvars import bound_contextvars
 
 from forecasting.live.ledger import Ledger
 from inference.answers.forecaster import Forecaster
-from inference.answers.snapshot import CurrentSnapshot, Problem, Snapshot, Source, TopicState
-from inference.answers.training_status import UPDATER, no_model
+from inference.answers.freshness import Freshness, Source
+from inference.answers.snapshot import CurrentSnapshot, Problem, Snapshot, TopicState
+from inference.answers.training_status import explain_missing_model
 from inference.metrics import InferenceMetrics
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import Clock, Pause
 from node.config import ConfigFile
-from node.database import Heartbeat, Heartbeats
+from node.database import UPDATER, Heartbeat, Heartbeats
 from node.durations import MINUTE_MS, SECOND_MS
 from node.topics import Task, Topic
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 HUNG_AFTER_MS = 30 * SECOND_MS
 REMIND_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """What the updater writes and inference reads, and the answers that inference keeps itself."""
+    """The candles and heartbeats that the updater writes, and the ledger of answers that inference keeps itself."""
 
     candles: CandleStore
     heartbeats: Heartbeats
@@ -47,7 +48,7 @@ class MarketData:
 
 
 class Watcher:
-    """Owns the writing side of the board. `note` is told what is about to be served."""
+    """The only one that replaces the current snapshot. `on_snapshot` is called with its topics before they are served."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Watcher:
         current: CurrentSnapshot,
         clock: Clock,
         metrics: InferenceMetrics,
-        note: Callable[[tuple[TopicState, ...]], None] = lambda _: None,
+        on_snapshot: Callable[[tuple[TopicState, ...]], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._inference_url = inference_url
@@ -68,24 +69,24 @@ class Watcher:
         self._current = current
         self._clock = clock
         self._metrics = metrics
-        self._note = note
+        self._on_snapshot = on_snapshot
         self._data: MarketData | None = None
         self._topics: tuple[Topic, ...] = ()
         self._forecasters: dict[Task, Forecaster] = {}
-        self._numbers: dict[Task, list[int]] = {}
-        self._looked_ms = clock.monotonic_ms()
-        self._complained = Pause(clock)
+        self._topic_ids: dict[Task, list[int]] = {}
+        self._polled_ms = clock.monotonic_ms()
+        self._alerted = Pause(clock)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._configure()
 
     def start(self) -> None:
-        """Look once, so that what can be served is served from the first request on, then go on looking on a thread."""
-        self.look_safely()
+        """Poll once, so that what can be served is served from the first request on, then go on polling on a thread."""
+        self.poll_safely()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; a look in progress is given a second."""
+        """End the thread; a poll in progress is given a second."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
@@ -101,35 +102,35 @@ class Watcher:
         return self._data
 
     def hung_for_ms(self) -> int | None:
-        """How long no look has succeeded, if that is too long."""
-        silent = self._clock.monotonic_ms() - self._looked_ms
+        """How long no poll has succeeded, if that is too long."""
+        silent = self._clock.monotonic_ms() - self._polled_ms
         return silent if silent > HUNG_AFTER_MS else None
 
     def _run(self) -> None:
-        while not self._clock.wait(LOOK_SECONDS, self._stop):
-            self.look_safely()
+        while not self._clock.wait(POLL_SECONDS, self._stop):
+            self.poll_safely()
 
-    def look_safely(self) -> None:
-        """One look; whatever goes wrong is said in the log and tried again with the next."""
+    def poll_safely(self) -> None:
+        """Poll once; whatever goes wrong is written into the log and tried again with the next poll."""
         started = time.perf_counter()
         try:
-            self.look()
+            self.poll()
         except Exception as error:
             self._metrics.failed_rounds.inc()
-            self._complain(error)
+            self._alert(error)
         else:
-            self._looked_ms = self._clock.monotonic_ms()
-            self._complained.end()
+            self._polled_ms = self._clock.monotonic_ms()
+            self._alerted.end()
             self._metrics.last_round.set(self._clock.now_ms() / SECOND_MS)
         self._metrics.round_seconds.observe(time.perf_counter() - started)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Put a snapshot in force that shows what config, candles and champions are now, if it differs from the present one."""
         self._config.follow(self._configure)
         if self._data is None:
             self._data = self._open_data()
         snapshot = Snapshot.of(self._states(self._data))
-        self._note(snapshot.states)
+        self._on_snapshot(snapshot.states)
         if snapshot != self._current.snapshot:
             self._current.snapshot = snapshot
             self._metrics.swaps.inc()
@@ -151,32 +152,35 @@ class Watcher:
     ) -> TopicState:
         forecaster = self._forecasters[topic.task]
         with self._about(topic.task):
-            outcome = forecaster.outcome(data.candles, sources) or no_model(topic, heartbeat, now_ms)
-        return TopicState(topic, sources, self._config.current.inference.stale_after, forecaster.champion, outcome)
+            outcome = forecaster.outcome(data.candles, sources) or explain_missing_model(topic, heartbeat, now_ms)
+        return TopicState(topic, self._freshness(sources), forecaster.champion, outcome)
+
+    def _freshness(self, sources: tuple[Source, ...]) -> Freshness:
+        return Freshness(sources, self._config.current.inference.stale_after)
 
     def _about(self, task: Task) -> AbstractContextManager[None]:
         """Lines of the log said meanwhile name the topics that the model answers."""
-        return bound_contextvars(topics=self._numbers[task])
+        return bound_contextvars(topics=self._topic_ids[task])
 
     def _configure(self) -> None:
         """Follow the topics of the present config; models that are still wanted stay loaded."""
         self._topics = self._config.current.topics(self._inference_url)
         wanted = {topic.task: None for topic in self._topics}
         self._forecasters = {task: self._forecasters.get(task) or Forecaster(task, self._models) for task in wanted}
-        self._numbers = {task: [topic.id for topic in self._topics if topic.task == task] for task in wanted}
+        self._topic_ids = {task: [topic.id for topic in self._topics if topic.task == task] for task in wanted}
         self._announce()
 
     def _announce(self) -> None:
-        """Topics are known from their first moment, before anything was looked up for them."""
+        """Topics are known from their first moment, before anything was read for them."""
         known = {state.topic: state for state in self._current.snapshot.states}
         self._current.snapshot = Snapshot.of(known.get(topic) or self._beginning(topic) for topic in self._topics)
 
     def _beginning(self, topic: Topic) -> TopicState:
         sources = (Source(topic.task.symbol, topic.task.interval, None),)
         problem = Problem("inference has just begun with this topic", "Ask again in a moment.")
-        return TopicState(topic, sources, self._config.current.inference.stale_after, None, problem)
+        return TopicState(topic, self._freshness(sources), None, problem)
 
-    def _complain(self, error: Exception) -> None:
-        if not self._complained.lasts:
-            self._complained.begin(REMIND_MS)
+    def _alert(self, error: Exception) -> None:
+        if not self._alerted.lasts:
+            self._alerted.begin(REMIND_MS)
             log.error("looking at candles and models failed, answers will run out", error=error)

@@ -1,1 +1,1 @@
-"""A file for each route: its path, parameters, schema and words."""
+"""A file for each route: its path, its parameters, the schema of its answer, its words and its view."""

@@ -1,71 +1,84 @@
-"""What the page reads beside the lists: candles with what was forecast for them, and how far the updater has come."""
+"""GET /candles/<token>: the newest candles that a topic's model reads, and the answers made for their time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from flask import Blueprint, Response, jsonify, request
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Response, jsonify
+from typing_extensions import TypedDict
 
 from forecasting.arrays import Floats
 from forecasting.dataset.bars import runs_of
 from forecasting.dataset.signature import DEFAULT_ESTIMATOR
 from forecasting.dataset.targets import ESTIMATORS
 from forecasting.prediction.conformal import LEVELS
-from inference.answers.snapshot import Answer, CurrentSnapshot, TopicState
-from inference.answers.training_status import UPDATER
+from inference.answers.snapshot import Answer, TopicState
 from inference.answers.watcher import MarketData
-from inference.http.query import whole_number
-from inference.routes.schemas import CandleColumns, CandlesShown, PastAnswer
-from node.errors import NotReadyError
+from inference.http.query import QueryParameter
+from inference.routes.context import Context
+from inference.routes.readable_data import readable_data
+from inference.routes.route import JSON, Route
+from inference.routes.schemas import BarLength, LevelEdges, Milliseconds, Moment, TopicName, Version
+from inference.routes.topic_parameters import TOKEN, TOPIC, TOPIC_ERRORS, find_topic
 from node.timestamps import utc_text
 from node.topics import Target, Task
 from node.truth import unit
 
-USUAL_BARS: Final = 50
-MOST_BARS: Final = 1000
-OpenData = Callable[[], MarketData | None]
+BARS: Final = QueryParameter(
+    "bars",
+    "n",
+    "How many of the newest candles.",
+    example=20,
+    minimum=1,
+    maximum=1000,
+    default=50,
+)
 
 
-def market_view(current: CurrentSnapshot, data: OpenData) -> Blueprint:
-    """GET /candles/<token> and /updater."""
-    routes = Blueprint("market_view", __name__)
+class CandleColumns(TypedDict):
+    """Candles column by column, oldest first."""
 
-    @routes.get("/candles/<token>", endpoint="candles")
-    def show_candles(token: str) -> Response:
-        state = current.snapshot.find(token, request.args.get("topic")).state
-        bars = whole_number("bars", request.args.get("bars"), usual=USUAL_BARS, most=MOST_BARS)
-        try:
-            return jsonify(_show(state, bars, _opened(data)))
-        except SQLAlchemyError as error:
-            raise _unreadable() from error
-
-    @routes.get("/updater", endpoint="updater")
-    def show_updater() -> Response:
-        try:
-            heartbeat = _opened(data).heartbeats.last(UPDATER)
-        except SQLAlchemyError as error:
-            raise _unreadable() from error
-        if heartbeat is None:
-            return jsonify(heard=None, state="never heard of", topics={})
-        return jsonify({"heard": utc_text(heartbeat.at_ms)} | heartbeat.body)
-
-    return routes
+    open_time: list[Milliseconds]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
 
 
-def _opened(data: OpenData) -> MarketData:
-    opened = data()
-    if opened is None:
-        raise _unreadable()
-    return opened
+class PastAnswer(TypedDict):
+    """An answer that was given, and what came of it: null as long as nobody knows."""
+
+    made: Moment
+    time: Moment
+    value: float
+    intervals: LevelEdges | None
+    truth: float | None
+    last_price: float
+    version: Version
 
 
-def _unreadable() -> NotReadyError:
-    return NotReadyError("the database cannot be read", retry_after=5, hint="The log of inference says why.")
+class CandlesShown(TopicName):
+    """The newest candles a topic's model reads, and the answers made for their time."""
+
+    symbol: str
+    horizon_ms: int
+    interval: BarLength
+    interval_ms: int
+    candles: CandleColumns
+    past: list[PastAnswer]
+    volatility: list[float | None] | None
+
+
+def show_candles(context: Context, token: str) -> Response:
+    """The newest candles, and the answers of the past that were for their time."""
+    state = find_topic(context, token)
+    bars = BARS.read_number()
+    with readable_data(context) as data:
+        return jsonify(_show(state, bars, data))
 
 
 def _show(state: TopicState, count: int, data: MarketData) -> CandlesShown:
@@ -127,3 +140,16 @@ def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
     parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.task.interval)]
     measured = np.concatenate(parts) if parts else np.empty(0)
     return [None if np.isnan(value) else float(value) for value in measured]
+
+
+ROUTE: Final = Route(
+    "/candles/<token>",
+    "candles",
+    "the newest n candles that topic's model reads, and the answers made for their time",
+    show_candles,
+    {JSON: CandlesShown},
+    path_parameters=(TOKEN,),
+    query=(TOPIC, BARS),
+    errors=TOPIC_ERRORS,
+    tag="answers",
+)

@@ -1,20 +1,23 @@
-"""The page and its files. Every file's address holds a digest of them all, so that a browser may keep them for ever."""
+"""GET / and the files of the page. Every file's address holds a digest of them all, so that a browser may keep them for ever."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from flask import Blueprint, Response, abort, request, send_file
+from flask import Response, abort, request, send_file
 
+from inference.routes.context import Context
 from inference.routes.dashboard_library import LIBRARY_PATH, Library
+from inference.routes.route import HTML, TEXT, PathParameter, Route
 
 FOLDER: Final = Path(__file__).parents[1] / "dashboard"
-KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOR_EVER: Final = "public, max-age=31536000, immutable"
-PLACE: Final = "{{files}}"
-LIBRARY_PLACE: Final = "{{library}}"
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -23,44 +26,24 @@ POLICY: Final = (
 """Nothing inline, nothing from elsewhere, no eval. Charts are drawn with images that they carry along themselves."""
 
 
-def page(index: str) -> Blueprint:
-    """GET / and what the page needs. Who does not ask for HTML, such as curl, gets `index`, the list of routes, as text."""
-    routes = Blueprint("dashboard", __name__)
-    library = Library()
-    files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in KINDS}
-    html = (FOLDER / "page.html").read_text(encoding="utf-8")
-    state = _digest([html.encode(), *files.values()])
-    html = html.replace(PLACE, f"dashboard/{state}").replace(LIBRARY_PLACE, LIBRARY_PATH.removeprefix("/"))
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page and its files, as they are sent."""
 
-    @routes.get("/")
-    def home() -> Response:
-        if request.accept_mimetypes.best_match(["text/plain", "text/html"]) != "text/html":
-            response = Response(index, content_type="text/plain; charset=utf-8")
-        else:
-            response = Response(html, content_type="text/html; charset=utf-8")
-            response.headers["Content-Security-Policy"] = POLICY
-        response.headers["Cache-Control"] = "no-cache"
-        response.vary.add("Accept")
-        return response
+    html: str
+    digest: str
+    files: Mapping[str, bytes]
+    library: Library
 
-    @routes.get("/dashboard/<digest>/<name>", endpoint="dashboard_file")
-    def file(digest: str, name: str) -> Response:
-        if digest != state or name not in files:
-            abort(404)
-        return Response(files[name], content_type=f"{KINDS[Path(name).suffix]}; charset=utf-8", headers={"Cache-Control": FOR_EVER})
 
-    @routes.get(LIBRARY_PATH, endpoint="dashboard_library")
-    def charts() -> Response:
-        if request.accept_encodings["gzip"] > 0:
-            response = Response(library.compressed(), content_type=f"{KINDS['.js']}; charset=utf-8")
-            response.headers["Content-Encoding"] = "gzip"
-        else:
-            response = send_file(library.path, mimetype=KINDS[".js"], conditional=False, etag=False)
-        response.headers["Cache-Control"] = FOR_EVER
-        response.vary.add("Accept-Encoding")
-        return response
-
-    return routes
+@cache
+def load_page() -> Page:
+    """Read the page and its files once, when the process starts."""
+    files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
+    template = (FOLDER / "page.html").read_text(encoding="utf-8")
+    digest = _digest([template.encode(), *files.values()])
+    html = template.replace("{{files}}", f"dashboard/{digest}").replace("{{library}}", LIBRARY_PATH.removeprefix("/"))
+    return Page(html, digest, files, Library())
 
 
 def _digest(contents: list[bytes]) -> str:
@@ -68,3 +51,71 @@ def _digest(contents: list[bytes]) -> str:
     for content in contents:
         together.update(hashlib.sha256(content).digest())
     return together.hexdigest()[:12]
+
+
+def show_page(context: Context) -> Response:
+    """The page for whoever asks for HTML; the list of routes as text for everybody else, such as curl."""
+    if request.accept_mimetypes.best_match([TEXT, HTML]) != HTML:
+        response = Response(context.index, content_type=f"{TEXT}; charset=utf-8")
+    else:
+        response = Response(load_page().html, content_type=f"{HTML}; charset=utf-8")
+        response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept")
+    return response
+
+
+def send_page_file(_: Context, digest: str, name: str) -> Response:
+    """A script, a style sheet or an image of this very page; 404 for those of another version of it."""
+    page = load_page()
+    if digest != page.digest or name not in page.files:
+        abort(404)
+    media_type = MEDIA_TYPES[Path(name).suffix]
+    return Response(page.files[name], content_type=f"{media_type}; charset=utf-8", headers={"Cache-Control": FOR_EVER})
+
+
+def send_library(_: Context) -> Response:
+    """plotly.js, compressed for whoever takes that."""
+    library = load_page().library
+    if request.accept_encodings["gzip"] > 0:
+        response = Response(library.compressed(), content_type=f"{MEDIA_TYPES['.js']}; charset=utf-8")
+        response.headers["Content-Encoding"] = "gzip"
+    else:
+        response = send_file(library.path, mimetype=MEDIA_TYPES[".js"], conditional=False, etag=False)
+    response.headers["Cache-Control"] = FOR_EVER
+    response.vary.add("Accept-Encoding")
+    return response
+
+
+PAGE: Final = Route(
+    "/",
+    "home",
+    "the dashboard, or this list for whoever does not ask for HTML",
+    show_page,
+    {TEXT: str, HTML: str},
+    tag="page",
+)
+FILE: Final = Route(
+    "/dashboard/<digest>/<name>",
+    "dashboard_file",
+    "a file of the dashboard",
+    send_page_file,
+    dict.fromkeys(MEDIA_TYPES.values(), str),
+    path_parameters=(
+        PathParameter("digest", "Of all files of the page together, so that a browser may keep them for ever.", "0a1b2c3d4e5f"),
+        PathParameter("name", "One of the page's files.", "main.js"),
+    ),
+    other_errors={404: ("not_found", "There is no such file.")},
+    tag="page",
+    listed=False,
+)
+LIBRARY: Final = Route(
+    LIBRARY_PATH,
+    "dashboard_library",
+    "the library that draws charts",
+    send_library,
+    {MEDIA_TYPES[".js"]: str},
+    other_errors={503: ("busy", "Others are being sent this file.")},
+    tag="page",
+    listed=False,
+)

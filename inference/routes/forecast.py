@@ -1,45 +1,66 @@
 """GET /forecast/<token>: the way to the horizon, step by step, with intervals.
 
-The watcher has asked the model; what is left for a request is a few multiplications for the number of steps it wants.
+The watcher has run the model; what is left for a request is a few multiplications for the number of steps that it wants.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Response, jsonify
+from typing_extensions import TypedDict
 
 from forecasting.prediction.path import PathStep
-from inference.answers.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, CurrentSnapshot, PredictionIntervals, TopicState
-from inference.http.query import whole_number
-from inference.routes.schemas import PathShown, PathStepShown
-from node.clock import Clock
+from inference.answers.snapshot import RETRY_NO_ANSWER_SECONDS, Answer, PredictionIntervals, TopicState
+from inference.http.query import QueryParameter
+from inference.routes.context import Context
+from inference.routes.route import JSON, Route
+from inference.routes.schemas import LevelEdges, Moment, TopicName, Version
+from inference.routes.topic_parameters import TOKEN, TOPIC, TOPIC_ERRORS, find_topic
 from node.errors import NotReadyError
 from node.timestamps import utc_text
 
-USUAL_STEPS: Final = 12
-MOST_STEPS: Final = 288
-"""Enough for every five minutes of a day; more would be more digits, not more knowledge."""
+STEPS: Final = QueryParameter(
+    "steps",
+    "n",
+    "In how many equal steps to show the way.",
+    example=4,
+    minimum=1,
+    maximum=288,  # every five minutes of a day; more would be more digits, not more knowledge
+    default=12,
+)
 
 
-def paths(current: CurrentSnapshot, clock: Clock) -> Blueprint:
-    """The route, over `current`."""
-    routes = Blueprint("paths", __name__)
+class PathStepShown(TypedDict):
+    """One moment of the way to the horizon, in the target's own units."""
 
-    @routes.get("/forecast/<token>")
-    def forecast(token: str) -> Response:
-        state = current.snapshot.find(token, request.args.get("topic")).state
-        steps = whole_number("steps", request.args.get("steps"), usual=USUAL_STEPS, most=MOST_STEPS)
-        refusal = state.refusal(clock.now_ms())
-        if refusal is not None:
-            raise refusal
-        return jsonify(_show(state, steps))
+    time: Moment
+    value: float
+    intervals: LevelEdges
 
-    return routes
+
+class PathShown(TopicName):
+    """The way to the horizon."""
+
+    version: Version
+    made_from: Moment
+    last_price: float
+    baseline: float
+    steps: list[PathStepShown]
+
+
+def show_forecast(context: Context, token: str) -> Response:
+    """The way ahead, or the reason why none may be served now."""
+    state = find_topic(context, token)
+    steps = STEPS.read_number()
+    refusal = state.refusal(context.clock.now_ms())
+    if refusal is not None:
+        raise refusal
+    return jsonify(_show(state, steps))
 
 
 def _ahead(state: TopicState) -> tuple[Answer, PredictionIntervals]:
-    """The topic's answer and what it says of the time until the horizon; NotReadyError for a model that cannot say."""
+    """The topic's answer and its prediction intervals; NotReadyError for a model that has none."""
     answer = state.outcome
     if isinstance(answer, Answer) and answer.prediction_intervals is not None:
         return answer, answer.prediction_intervals
@@ -72,3 +93,16 @@ def _step(step: PathStep) -> PathStepShown:
         "value": step.value,
         "intervals": {"50": [step.low50, step.high50], "80": [step.low80, step.high80], "90": [step.low90, step.high90]},
     }
+
+
+ROUTE: Final = Route(
+    "/forecast/<token>",
+    "forecast",
+    "the way to the horizon in n steps, with intervals",
+    show_forecast,
+    {JSON: PathShown},
+    path_parameters=(TOKEN,),
+    query=(TOPIC, STEPS),
+    errors=TOPIC_ERRORS,
+    tag="answers",
+)

@@ -1,16 +1,64 @@
-"""What /models shows: every version of every model, which one is champion, and why."""
+"""GET /models: every version of every model, which one is champion, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, TypeAlias, final
+
+from flask import Response, jsonify
+from typing_extensions import TypedDict
 
 from inference.answers.snapshot import Snapshot
-from inference.routes.schemas import DamagedVersion, ModelShown, VersionShown
+from inference.routes.context import Context
+from inference.routes.route import JSON, Route
+from inference.routes.schemas import BarLength, Milliseconds, Span, TargetName, Token, Version
 from model_store.manifest import Manifest
 from model_store.pointer import Pointer
 from model_store.store import ModelStore
 from node.errors import CorruptVersionError
 from node.topics import Task
+
+Figure: TypeAlias = float | int | str | bool | None
+
+
+class VersionShown(TypedDict):
+    """A version of a model, and why it was promoted or refused."""
+
+    version: Version
+    created_ms: Milliseconds
+    parent: Version | None
+    promoted_by_gate: bool
+    reason: str
+    data_start_ms: Milliseconds
+    data_end_ms: Milliseconds
+    shrinkage: float | None
+    scores: dict[str, Figure]
+
+
+@final
+class DamagedVersion(TypedDict):
+    """A version whose manifest cannot be read."""
+
+    version: str
+    error: str
+
+
+class ModelShown(TypedDict):
+    """A model: which version is champion and why, which one is served, and all there are."""
+
+    model: str
+    token: Token
+    target: TargetName
+    horizon: Span
+    interval: BarLength
+    topics: list[int]
+    champion: Version | None
+    serving: Version | None
+    reason: str
+    promoted_ms: Milliseconds | None
+    former_champions: list[Version]
+    scores: dict[str, Figure]
+    history: list[VersionShown | DamagedVersion]
 
 
 class ModelListing:
@@ -83,3 +131,17 @@ def _summary(manifest: Manifest) -> VersionShown:
         "shrinkage": manifest.shrinkage,
         "scores": manifest.scores,
     }
+
+
+def show_models(context: Context) -> Response:
+    """One entry for each model that a topic uses."""
+    return jsonify(context.models.show(context.current.snapshot))
+
+
+ROUTE: Final = Route(
+    "/models",
+    "models",
+    "every model: its champion, its history, and the reasons",
+    show_models,
+    {JSON: list[ModelShown]},
+)

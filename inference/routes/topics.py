@@ -1,77 +1,43 @@
-"""The routes: answers for the worker, lists for people, health and metrics for whoever watches the node."""
+"""GET /topics: every topic, with its answer and its model, or why there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Final
 
-from flask import Blueprint, Response, jsonify, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from flask import Response, jsonify
 
-from forecasting.live.submissions import TakenAnswer
-from inference.answers.nonce_time import MAX_DIGITS, answer_for, asked_interval
-from inference.answers.snapshot import Answer, CurrentSnapshot, TopicState
-from inference.routes.models import ModelListing
-from inference.routes.schemas import TopicShown
-from node.clock import Clock
+from inference.answers.snapshot import Answer, TopicState
+from inference.routes.context import Context
+from inference.routes.route import JSON, Route
+from inference.routes.schemas import BarLength, Decimal, Moment, TopicName, Version
 from node.durations import SECOND_MS
-from node.health import LIVE_PATH, METRICS_PATH, READY_PATH, Check, live_report, report
 from node.timestamps import utc_text
-from node.topics import ACCEPTED_HEADER, WORKER_AGENT
-from node.truth import base_time
 
 
-def answers(
-    current: CurrentSnapshot, clock: Clock, take: Callable[[TakenAnswer], None], accept: Callable[[int, int], None]
-) -> Blueprint:
-    """GET /inference/<token>: a bare decimal. Everything was computed beforehand but whether it is still right to serve, and what
-    is known of the interval that is asked about. `take` is told what the worker was given, `accept` what the chain took of it."""
-    routes = Blueprint("answers", __name__)
+class TopicShown(TopicName):
+    """A topic: its answer, or why there is none."""
 
-    @routes.get("/inference/<token>")
-    def inference(token: str) -> Response:
-        is_worker = request.environ.get("HTTP_USER_AGENT") == WORKER_AGENT
-        served = current.snapshot.find(token, request.args.get("topic"), ambiguous=not is_worker)
-        state, now_ms = served.state, clock.now_ms()
-        if is_worker:
-            current.asked[state.topic.id] = now_ms
-            _note_accepted(state.topic.id, accept)
-        if served.body is None or now_ms > served.expires_ms:
-            refusal = state.refusal(now_ms)
-            if refusal is not None:
-                raise refusal
-        body, nonce_time = served.body, request.args.get("nonce_time")
-        if nonce_time is not None and isinstance(state.outcome, Answer):
-            asked = asked_interval(state, nonce_time, now_ms)
-            value, body = answer_for(state, state.outcome, asked)
-            if is_worker:
-                made = state.outcome
-                take(TakenAnswer(state.topic.id, asked, now_ms, made.version, value, made.forecast.scale))
-        return Response(body, content_type="text/plain; charset=utf-8")
-
-    return routes
+    interval: BarLength
+    model: str
+    loss: str
+    ready: bool
+    reason: str
+    hint: str
+    overdue_since: Moment | None
+    answer: Decimal | None
+    made_from: Moment | None
+    age_seconds: float | None
+    expires: Moment | None
+    champion: Version | None
+    skill: float | None
+    asked: Moment | None
+    endpoint: str
 
 
-def _note_accepted(topic_id: int, accept: Callable[[int, int], None]) -> None:
-    """The worker says with its next request which nonce time the chain accepted last; what is no moment is no news."""
-    said = request.headers.get(ACCEPTED_HEADER, "")
-    if said.isascii() and said.isdigit() and len(said) <= MAX_DIGITS:
-        accept(topic_id, base_time(int(said)))
-
-
-def lists(current: CurrentSnapshot, models: ModelListing, clock: Clock) -> Blueprint:
-    """GET /topics and /models: what is configured, which version is champion and why."""
-    routes = Blueprint("lists", __name__)
-
-    @routes.get("/topics")
-    def topics() -> Response:
-        now_ms = clock.now_ms()
-        return jsonify([show_topic(state, now_ms, current.asked.get(state.topic.id)) for state in current.snapshot.states])
-
-    @routes.get("/models", endpoint="models")
-    def list_models() -> Response:
-        return jsonify(models.show(current.snapshot))
-
-    return routes
+def show_topics(context: Context) -> Response:
+    """All topics in the order of config.json."""
+    now_ms, current = context.clock.now_ms(), context.current
+    return jsonify([show_topic(state, now_ms, current.asked.get(state.topic.id)) for state in current.snapshot.states])
 
 
 def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicShown:
@@ -93,7 +59,7 @@ def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicSho
         "answer": answer.body.decode("ascii") if answer and refusal is None else None,
         "made_from": utc_text(answer.made_from) if answer else None,
         "age_seconds": (now_ms - answer.made_from - task.interval.ms) / SECOND_MS if answer else None,
-        "expires": utc_text(state.expires_ms) if answer else None,
+        "expires": utc_text(state.freshness.expires_ms) if answer else None,
         "champion": state.champion.version if state.champion else None,
         "skill": state.champion.skill if state.champion else None,
         "asked": utc_text(asked_ms) if asked_ms is not None else None,
@@ -101,22 +67,10 @@ def show_topic(state: TopicState, now_ms: int, asked_ms: int | None) -> TopicSho
     }
 
 
-def health(checks: Callable[[], Sequence[Check]], ended: Callable[[], str], registry: CollectorRegistry) -> Blueprint:
-    """Liveness, readiness by named checks, and metrics. None of it asks anything outside the process."""
-    routes = Blueprint("health", __name__)
-
-    @routes.get(LIVE_PATH)
-    def live() -> tuple[Response, int]:
-        status, body = live_report(ended())
-        return jsonify(body), status
-
-    @routes.get(READY_PATH)
-    def ready() -> tuple[Response, int]:
-        status, body = report(checks())
-        return jsonify(body), status
-
-    @routes.get(METRICS_PATH)
-    def metrics() -> Response:
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-    return routes
+ROUTE: Final = Route(
+    "/topics",
+    "topics",
+    "every topic: its answer, its model, or why there is none",
+    show_topics,
+    {JSON: list[TopicShown]},
+)

@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from forecasting.live.ledger import Ledger
-from inference.answers.ledger_writer import LedgerKeeper
+from inference.answers.ledger_writer import LedgerWriter
 from inference.answers.score_board import ScoreBoard
 from inference.answers.snapshot import CurrentSnapshot, TopicState
 from inference.answers.watcher import MarketData, Watcher
@@ -72,19 +72,19 @@ class Node:
         self.current = CurrentSnapshot()
         self.metrics = InferenceMetrics()
         self.scores = ScoreBoard()
-        self.keeper = self.another_keeper()
+        self.ledger_writer = self.another_ledger_writer()
         self.watcher = self.another_watcher()
         app = create_app(
             current=self.current,
-            models=self.models,
+            store=self.models,
             clock=self.clock,
             metrics=self.metrics,
             ended=lambda: "" if self.watcher.alive else "watcher",
             hung_for_ms=self.watcher.hung_for_ms,
-            data=lambda: self.watcher.data,
-            scores=self.scores,
-            take=self.keeper.take,
-            accept=self.keeper.accept,
+            market_data=lambda: self.watcher.data,
+            score_board=self.scores,
+            on_taken=self.ledger_writer.queue_taken,
+            on_accepted=self.ledger_writer.queue_accepted,
         )
         self.client: FlaskClient = app.test_client()
 
@@ -98,12 +98,12 @@ class Node:
             current=self.current,
             clock=self.clock,
             metrics=self.metrics,
-            note=self._note,
+            on_snapshot=self._queue_answers,
         )
 
-    def another_keeper(self) -> LedgerKeeper:
-        """The keeper of a process that has just been started over the same disk."""
-        return LedgerKeeper(
+    def another_ledger_writer(self) -> LedgerWriter:
+        """The ledger's writer of a process that has just been started over the same disk."""
+        return LedgerWriter(
             open_ledger=lambda: Ledger(self.engine),
             current=self.current,
             scores=self.scores,
@@ -111,8 +111,8 @@ class Node:
             metrics=self.metrics,
         )
 
-    def _note(self, states: tuple[TopicState, ...]) -> None:
-        self.keeper.note(states)
+    def _queue_answers(self, states: tuple[TopicState, ...]) -> None:
+        self.ledger_writer.queue_answers(states)
 
     def write_config(self, topics: list[int], **more: Any) -> None:
         content = {"network": "testnet", "worker": [{"topicId": number} for number in topics]} | more
@@ -146,7 +146,7 @@ class Node:
         for task in tasks:
             self.store_candles(task)
             self.promote(task, answer, **changes)
-        self.watcher.look()
+        self.watcher.poll()
 
     def get(self, path: str) -> tuple[int, str]:
         response = self.client.get(path)

@@ -40,7 +40,7 @@ def test_a_price_is_the_last_minute_times_the_forecast_return(node: Node) -> Non
     minute = candles_until(node.clock.now_ms(), Interval.MINUTE, 1, last_close=70_000.0)
     node.candles.upsert("BTCUSDT", Interval.MINUTE, minute)
     node.promote(BTC_24H, 0.5)
-    node.watcher.look()
+    node.watcher.poll()
     hours = node.candles.last("BTCUSDT", Interval.HOUR, 6)["close"]
     deviation = math.sqrt((hours.apply(math.log).diff().dropna() ** 2).mean()) * math.sqrt(24)
     status, body = node.get("/inference/BTC?topic=69")
@@ -108,7 +108,7 @@ class TestWaiting:
     """Before there is a model, the answer says what is being waited for."""
 
     def test_without_updater(self, node: Node) -> None:
-        node.watcher.look()
+        node.watcher.poll()
         assert "never been heard of" in refused(node, "/inference/BTC")["message"]
 
     def test_before_the_first_look(self, node: Node) -> None:
@@ -117,7 +117,7 @@ class TestWaiting:
     def test_while_history_fills(self, node: Node) -> None:
         progress = {"have": 4321, "want": 129600, "trained": False, "state": "filling", "detail": ""}
         node.heartbeats.beat("updater", node.clock.now_ms(), {"state": "running", "topics": {"3": progress}})
-        node.watcher.look()
+        node.watcher.poll()
         message = refused(node, "/inference/BTC")["message"]
         assert message == "topic 3 (BTC price 10m): there is no model yet: filling, 4321 of 129600 candles"
         assert "not begun" in refused(node, "/inference/ETH")["message"]
@@ -125,23 +125,23 @@ class TestWaiting:
     def test_when_the_exchange_has_no_data(self, node: Node) -> None:
         progress = {"have": 0, "want": 0, "trained": False, "state": "no data", "detail": "the exchange has no pair BTCUSDT"}
         node.heartbeats.beat("updater", node.clock.now_ms(), {"state": "running", "topics": {"3": progress}})
-        node.watcher.look()
+        node.watcher.poll()
         assert "no data, the exchange has no pair BTCUSDT" in refused(node, "/inference/BTC")["message"]
 
     def test_when_the_updater_has_fallen_silent(self, node: Node) -> None:
         node.heartbeats.beat("updater", node.clock.now_ms() - 61_000, {"state": "running", "topics": {}})
-        node.watcher.look()
+        node.watcher.poll()
         assert "last heard of at 2025-06-15 15:59:19 UTC" in refused(node, "/inference/BTC")["message"]
 
     @pytest.mark.parametrize("body", [{}, {"topics": []}, {"topics": {"3": "soon"}}, {"topics": {"3": {}}}])
     def test_whatever_the_heartbeat_holds(self, node: Node, body: dict[str, Any]) -> None:
         node.heartbeats.beat("updater", node.clock.now_ms(), body)
-        node.watcher.look()
+        node.watcher.poll()
         assert "no model yet" in refused(node, "/inference/BTC")["message"]
 
     def test_with_a_model_but_without_candles(self, node: Node) -> None:
         node.promote(BTC_10M, 0.0)
-        node.watcher.look()
+        node.watcher.poll()
         assert "there are no 1m candles of BTCUSDT yet" in refused(node, "/inference/BTC")["message"]
 
 
@@ -162,10 +162,10 @@ class TestStaleness:
         node.fill(BTC_10M)
         ahead = candles_until(node.clock.now_ms() + HOUR_MS, Interval.MINUTE, count=30, last_close=70_000.0)
         node.candles.upsert("BTCUSDT", Interval.MINUTE, ahead)
-        node.watcher.look()
+        node.watcher.poll()
         assert node.get("/inference/BTC") == (200, "64000.5")
         node.clock.advance(181)
-        node.watcher.look()
+        node.watcher.poll()
         assert "overdue" in refused(node, "/inference/BTC")["message"]
 
     def test_a_price_over_long_bars_also_needs_fresh_minutes(self, node: Node) -> None:
@@ -180,7 +180,7 @@ class TestStaleness:
         assert "1m candle of ETHUSDT" in refused(node, "/inference/ETH")["message"]
         node.clock.advance(15 * 60 + 120 - 20 - 180)
         node.candles.upsert("ETHUSDT", Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE))
-        node.watcher.look()
+        node.watcher.poll()
         assert node.get("/inference/ETH")[0] == 200
         node.clock.advance(1)
         assert "15m candle of ETHUSDT" in refused(node, "/inference/ETH")["message"]
@@ -190,7 +190,7 @@ class TestStaleness:
         node.clock.advance(600)
         assert node.get("/inference/BTC")[0] == 503
         node.store_candles(BTC_10M, last_close=65_000.0)
-        node.watcher.look()
+        node.watcher.poll()
         assert node.get("/inference/BTC") == (200, "65000.0")
 
     def test_the_budget_is_the_operators(self, node: Node) -> None:
@@ -199,7 +199,7 @@ class TestStaleness:
         node.clock.advance(600)
         assert node.get("/inference/BTC")[0] == 200
         node.write_config([3], inference={"staleAfter": "1m"})
-        node.watcher.look()
+        node.watcher.poll()
         assert node.get("/inference/BTC")[0] == 503
 
     def test_a_gap_before_the_newest_candle_is_no_basis_for_an_answer(self, node: Node) -> None:
@@ -207,7 +207,7 @@ class TestStaleness:
         node.clock.advance(120)
         minute = candles_until(node.clock.now_ms(), Interval.MINUTE, 1)
         node.candles.upsert("BTCUSDT", Interval.MINUTE, minute)
-        node.watcher.look()
+        node.watcher.poll()
         assert "a gap lies in them" in refused(node, "/inference/BTC")["message"]
 
 

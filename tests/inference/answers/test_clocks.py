@@ -17,11 +17,11 @@ def test_what_was_scored_while_the_clock_was_wrong_is_scored_again_in_its_turn(n
     node.fill(BTC_10M)
     node.clock.set_ahead(ahead)
     for _ in node.current.snapshot.states:
-        node.keeper.keep_safely()
+        node.ledger_writer.update_safely()
     node.clock.set_ahead(-ahead)
     node.clock.advance(RESCORE_MS / 1_000)
     for _ in node.current.snapshot.states:
-        node.keeper.keep_safely()
+        node.ledger_writer.update_safely()
     now_ms = node.clock.now_ms()
     assert {topic: scores.scored_ms for topic, scores in node.scores.current.items()} == dict.fromkeys(node.scores.current, now_ms)
 
@@ -29,7 +29,7 @@ def test_what_was_scored_while_the_clock_was_wrong_is_scored_again_in_its_turn(n
 @pytest.mark.parametrize("ahead", AHEAD)
 def test_a_watcher_that_hangs_is_noticed_by_the_time_that_passes(node: Node, ahead: int) -> None:
     node.clock.set_ahead(ahead)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     node.clock.set_ahead(-ahead)
     assert node.watcher.hung_for_ms() is None
     node.clock.advance(HUNG_AFTER_MS / 1_000 + 1)
@@ -41,12 +41,12 @@ def test_trouble_said_while_the_clock_was_wrong_is_said_again_in_time(node: Node
     def fail() -> None:
         raise OSError("the disk is gone")
 
-    node.watcher.look = fail  # type: ignore[method-assign]
+    node.watcher.poll = fail  # type: ignore[method-assign]
     with capture_logs() as logs:
         node.clock.set_ahead(ahead)
-        node.watcher.look_safely()
+        node.watcher.poll_safely()
         node.clock.set_ahead(-ahead)
-        node.watcher.look_safely()
+        node.watcher.poll_safely()
         node.clock.advance(REMIND_MS / 1_000)
-        node.watcher.look_safely()
+        node.watcher.poll_safely()
     assert [entry["event"] for entry in logs] == ["looking at candles and models failed, answers will run out"] * 2

@@ -29,7 +29,7 @@ def store(node: Node, task: Task) -> None:
 
 
 def made_from(node: Node) -> int:
-    node.watcher.look()
+    node.watcher.poll()
     (state,) = node.current.snapshot.states
     assert isinstance(state.outcome, Answer)
     return state.outcome.made_from
@@ -59,7 +59,7 @@ def test_it_is_silent_when_the_other_tokens_candles_are_overdue(leading: Node) -
     assert made_from(leading) < START_MS
     leading.clock.advance(2 * BAR_SECONDS)
     store(leading, ETH_8H)
-    leading.watcher.look()
+    leading.watcher.poll()
     status, body = leading.get("/inference/ETH")
     assert status == 503
     assert "BTCUSDT" in body
@@ -69,7 +69,7 @@ def test_it_is_silent_while_there_are_no_candles_of_the_other_token(node: Node) 
     node.write_config([84])
     store(node, ETH_8H)
     promote(node, ETH_8H)
-    node.watcher.look()
+    node.watcher.poll()
     status, body = node.get("/inference/ETH")
     assert status == 503
     assert "BTCUSDT" in body
@@ -81,7 +81,7 @@ def test_a_gap_in_the_other_tokens_candles_is_no_answer(node: Node) -> None:
     gapped = candles_until(node.clock.now_ms(), BTC.interval, count=300).drop(index=290)
     node.candles.upsert(BTC.symbol, BTC.interval, gapped)
     promote(node, ETH_8H)
-    node.watcher.look()
+    node.watcher.poll()
     status, body = node.get("/inference/ETH")
     assert status == 503
-    assert "hole" in body
+    assert "gap" in body

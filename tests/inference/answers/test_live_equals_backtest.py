@@ -81,12 +81,12 @@ def replay(node: Node, candles: pd.DataFrame, candidates: list[Candidate], missi
             node.candles.upsert(task.symbol, task.interval, candles.iloc[[bar]])
             if task.interval is not Interval.MINUTE:
                 node.candles.upsert(task.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count=3))
-        node.watcher.look()
+        node.watcher.poll()
         if bar == LEARNED + KILL:
             # What it had noted and not written is gone with it.
-            node.watcher, node.keeper = node.another_watcher(), node.another_keeper()
-            node.watcher.look()
-        node.keeper.write()
+            node.watcher, node.ledger_writer = node.another_watcher(), node.another_ledger_writer()
+            node.watcher.poll()
+        node.ledger_writer.write()
     return versions
 
 

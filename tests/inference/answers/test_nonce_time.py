@@ -34,7 +34,7 @@ def minutes(node: Node, task: Task) -> dict[int, float]:
 def keep_a_history(node: Node, task: Task, count: int = 60) -> None:
     node.candles.upsert(task.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE, count))
     node.promote(task, 0.0)
-    node.watcher.look()
+    node.watcher.poll()
 
 
 def test_a_return_without_skill_is_what_the_price_has_done_since_the_base(node: Node) -> None:
@@ -95,7 +95,7 @@ def test_a_base_in_a_gap_of_the_candles_has_no_number_but_its_moment(node: Node)
         gapped = candles.drop(index=50).reset_index(drop=True) if interval is Interval.MINUTE else candles
         node.candles.upsert("ETHUSDT", interval, gapped)
     node.promote(ETH_8H, 0.0)
-    node.watcher.look()
+    node.watcher.poll()
     base_ms = START_MS - 9 * MINUTE_MS
     status, body = node.get(f"/inference/ETH?nonce_time={base_ms}")
     assert status == 503
@@ -118,10 +118,10 @@ class TestWhatTheWorkerTakes:
         first = ask(node, f"/inference/BTC?topic=3&nonce_time={nonce_time}")[1]
         node.clock.advance(60)
         node.store_candles(BTC_10M, last_close=65_000.0)
-        node.watcher.look()
+        node.watcher.poll()
         last = ask(node, f"/inference/BTC?topic=3&nonce_time={nonce_time}")[1]
         assert float(first) != float(last)
-        node.keeper.write()
+        node.ledger_writer.write()
         (row,) = Ledger(node.engine).submissions.of_topic(3, BTC_10M, since_ms=0).to_dict("records")
         assert (row["base_ms"], row["end_ms"]) == (START_MS, START_MS + BTC_10M.horizon.ms)
         assert (row["asked_ms"], row["value"]) == (node.clock.now_ms(), float(last))
@@ -131,19 +131,19 @@ class TestWhatTheWorkerTakes:
         node.fill(BTC_10M)
         node.get(f"/inference/BTC?topic=3&nonce_time={START_MS}")
         ask(node, "/inference/BTC?topic=3")
-        node.keeper.write()
+        node.ledger_writer.write()
         assert Ledger(node.engine).submissions.of_topic(3, BTC_10M, since_ms=0).empty
 
     def test_the_worker_says_with_its_next_request_what_the_chain_accepted(self, node: Node) -> None:
         node.fill(BTC_10M)
         ask(node, f"/inference/BTC?topic=3&nonce_time={START_MS + 5_000}")
-        node.keeper.write()
+        node.ledger_writer.write()
         for said in ("", "soon", "9" * 40):
             ask(node, "/inference/BTC?topic=3", **{ACCEPTED_HEADER: said})
-        node.keeper.write()
+        node.ledger_writer.write()
         assert Ledger(node.engine).submissions.of_topic(3, BTC_10M, since_ms=0)["accepted"].tolist() == [None]
         ask(node, "/inference/BTC?topic=3", **{ACCEPTED_HEADER: str(START_MS + 5_000)})
-        node.keeper.write()
+        node.ledger_writer.write()
         assert Ledger(node.engine).submissions.of_topic(3, BTC_10M, since_ms=0)["accepted"].tolist() == [True]
 
     def test_live_skill_is_that_of_submissions_once_one_of_them_is_judged(self, node: Node) -> None:
@@ -154,10 +154,10 @@ class TestWhatTheWorkerTakes:
             node.clock.advance(60)
             newest = candles_until(node.clock.now_ms(), Interval.MINUTE, 1, last_close=64_000 + 10.0 * minute)
             node.candles.upsert("BTCUSDT", Interval.MINUTE, newest)
-            node.watcher.look()
-            node.keeper.keep_safely()
+            node.watcher.poll()
+            node.ledger_writer.update_safely()
         node.clock.advance(60)
-        node.keeper.keep_safely()
+        node.ledger_writer.update_safely()
         (shown,) = json.loads(node.get("/scores")[1])
         assert (shown["basis"], shown["submissions"]) == ("submissions", 20)
         assert shown["overall"]["n"] == sum(each["actual"] is not None for each in shown["recent"]) == 11
@@ -226,6 +226,6 @@ def test_a_database_without_the_table_has_no_submissions_and_is_not_written_to(n
 def test_keys_of_a_recent_submission_are_those_that_the_page_reads(node: Node) -> None:
     node.fill(BTC_10M)
     ask(node, f"/inference/BTC?topic=3&nonce_time={START_MS}")
-    node.keeper.keep_safely()
+    node.ledger_writer.update_safely()
     shown: dict[str, Any] = json.loads(node.get("/scores")[1])[0]
     assert list(shown["recent"][0]) == ["base", "end", "asked", "version", "value", "baseline", "actual", "log10_loss", "accepted"]

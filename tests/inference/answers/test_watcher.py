@@ -39,7 +39,7 @@ def test_nothing_is_computed_twice(node: Node, forecasts: list[Task]) -> None:
     before = node.current.snapshot
     for _ in range(3):
         node.clock.advance(1)
-        node.watcher.look()
+        node.watcher.poll()
     assert forecasts == [BTC_10M, ETH_8H]
     assert node.current.snapshot is before
 
@@ -49,7 +49,7 @@ def test_a_new_candle_is_followed_by_the_topics_that_read_it_alone(node: Node, f
     forecasts.clear()
     node.clock.advance(60)
     node.store_candles(BTC_10M, last_close=65_000.0)
-    node.watcher.look()
+    node.watcher.poll()
     assert forecasts == [BTC_10M, BTC_24H]
     assert node.get("/inference/BTC") == (200, "65000.0")
 
@@ -59,19 +59,19 @@ def test_a_new_champion_is_followed_at_the_next_look(node: Node) -> None:
     first = node.get("/inference/BTC")
     version = node.promote(BTC_10M, 0.5)
     assert node.get("/inference/BTC") == first
-    node.watcher.look()
+    node.watcher.poll()
     assert node.get("/inference/BTC") != first
     champion = node.current.snapshot.states[0].champion
     assert champion is not None
     assert champion.version == version
     node.models.rollback(BTC_10M)
-    node.watcher.look()
+    node.watcher.poll()
     assert node.get("/inference/BTC") == first
 
 
 def test_two_topics_of_one_model_share_its_forecast(node: Node, forecasts: list[Task]) -> None:
     node.write_config([64, 83, 65])
-    node.watcher.look()
+    node.watcher.poll()
     task = node.current.snapshot.states[0].topic.task
     node.fill(task)
     assert forecasts == [task]
@@ -85,11 +85,11 @@ def test_a_damaged_champion_is_replaced_by_the_one_before_and_looked_at_again_la
     graph = node.models.root / "BTC" / "price-10m" / second / "model.onnx"
     whole = graph.read_bytes()
     graph.write_bytes(b"damaged")
-    node.watcher.look()
+    node.watcher.poll()
     assert [state.champion.version for state in node.current.snapshot.states if state.champion] == [first]
     graph.write_bytes(whole)
     node.clock.advance(11)
-    node.watcher.look()
+    node.watcher.poll()
     assert [state.champion.version for state in node.current.snapshot.states if state.champion] == [second]
 
 
@@ -107,7 +107,7 @@ def test_a_bad_edit_changes_nothing(node: Node) -> None:
     node.fill(BTC_10M)
     node.config_path.write_text('{"worker": []}')
     with capture_logs() as logs:
-        node.watcher.look()
+        node.watcher.poll()
     assert [entry["event"] for entry in logs] == ["config refused, the last good one stays in force"]
     assert node.get("/inference/BTC")[0] == 200
 
@@ -138,7 +138,7 @@ def test_a_database_that_comes_late_is_waited_for(node: Node) -> None:
     watcher = watcher_over(node, open_data)
     with capture_logs() as logs:
         for _ in range(3):
-            watcher.look_safely()
+            watcher.poll_safely()
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
         "looking at candles and models failed, answers will run out"
     ], "said once, not at every look"
@@ -153,10 +153,10 @@ def test_a_database_that_goes_away_leaves_answers_until_they_run_out(node: Node,
 
     monkeypatch.setattr(node.candles, "newest", gone)
     monkeypatch.setattr(node.candles, "last", gone)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     assert node.get("/inference/BTC")[0] == 200
     node.clock.advance(181)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     assert node.get("/inference/BTC")[0] == 503
 
 
@@ -170,7 +170,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_request(node: Node, monkeypatch
         return original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(node.candles, "newest", slow)
-    looking = threading.Thread(target=node.watcher.look_safely)
+    looking = threading.Thread(target=node.watcher.poll_safely)
     looking.start()
     try:
         assert begun.wait(10)
@@ -184,7 +184,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_request(node: Node, monkeypatch
         answered.set()
         looking.join()
     node.store_candles(BTC_10M)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     assert node.get("/inference/BTC")[0] == 200
 
 
@@ -198,7 +198,7 @@ def test_a_database_of_garbage_is_no_answer_and_ends_nothing(node: Node) -> None
 
     watcher = watcher_over(node, open_data)
     with capture_logs() as logs:
-        watcher.look_safely()
+        watcher.poll_safely()
     assert "looking at candles and models failed, answers will run out" in [entry["event"] for entry in logs]
     assert node.get("/inference/BTC")[0] == 503
 
@@ -228,7 +228,7 @@ def test_requests_see_whole_snapshots_while_champions_change(node: Node) -> None
     try:
         for number in range(1, 51):
             node.promote(BTC_10M, number / 100)
-            node.watcher.look()
+            node.watcher.poll()
             outcome = node.current.snapshot.states[0].outcome
             assert isinstance(outcome, Answer)
             answers[outcome.body.decode()] = number

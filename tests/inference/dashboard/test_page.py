@@ -164,7 +164,7 @@ def test_it_follows_the_node_by_itself(full: Page, server: Server) -> None:
     before = full.text("#answer-value")
     server.node.clock.advance(60)
     server.node.store_candles(BTC_10M, last_close=LAST_CLOSE + 100)
-    server.node.watcher.look()
+    server.node.watcher.poll()
     full.until(lambda: full.text("#answer-value") != before)
 
 
@@ -211,7 +211,7 @@ def test_the_headline_names_the_one_topic_that_does_not_answer(server: Server, p
     page.until(lambda: page.headline == "Both topics are answering")
     node.clock.advance(400)
     node.candles.upsert(ETH_8H.symbol, Interval.MINUTE, candles_until(node.clock.now_ms(), Interval.MINUTE))
-    node.watcher.look()
+    node.watcher.poll()
     page.until(lambda: page.headline.startswith("BTC price 10m: no fresh candle since "))
     assert "The other topic is answering." in page.text("#headline-reasons")
     page.until(lambda: "No forecast is served now" in page.chart)
@@ -226,7 +226,7 @@ def test_without_models_it_says_what_the_updater_is_doing(server: Server, page: 
     progress = {"have": 10, "want": 40, "trained": False, "state": "filling", "detail": ""}
     topics = {"3": progress, "84": progress | {"state": "training", "have": 40}}
     node.heartbeats.beat("updater", node.clock.now_ms(), {"state": "running", "topics": topics})
-    node.watcher.look()
+    node.watcher.poll()
     page.open(server.address)
     page.until(lambda: page.headline == "No topic has a model yet")
     page.until(lambda: "25 % of its candles are there" in page.text("#headline-reasons"))
@@ -273,7 +273,7 @@ def test_text_from_the_node_is_never_markup(server: Server, page: Page) -> None:
     node.models.promote(BTC_10M, version, nasty)
     topics = {"3": {"have": 1, "want": 2, "trained": True, "state": nasty, "detail": nasty}}
     node.heartbeats.beat("updater", node.clock.now_ms(), {"state": nasty, "topics": topics})
-    node.watcher.look()
+    node.watcher.poll()
     page.open(server.address)
     page.until(lambda: nasty in page.text("#model-list") and nasty in page.text("#updater"))
     assert page.all("img") == []

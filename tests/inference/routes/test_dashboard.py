@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from forecasting.live.ledger import ServedAnswer
-from inference.routes.candles import MOST_BARS, USUAL_BARS
+from inference.routes.candles import BARS
 from inference.routes.dashboard import FOLDER
 from inference.routes.dashboard_library import LIBRARY_PATH, Library
-from inference.routes.forecast import MOST_STEPS, USUAL_STEPS
+from inference.routes.forecast import STEPS
 from node.timestamps import utc_text
 from tests.inference.conftest import BTC_10M, LAST_CLOSE, SOL_15M, START_MS, Node
 from tests.support.paths import ROOT
@@ -131,7 +131,7 @@ def test_candles_are_the_newest_that_the_topic_s_model_reads(node: Node) -> None
 
 
 def test_candles_of_a_topic_without_any_are_none(node: Node) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     assert json_of(node, "/candles/BTC")["candles"] == {"open_time": [], "open": [], "high": [], "low": [], "close": []}
 
 
@@ -187,19 +187,19 @@ def test_the_document_names_every_route_the_page_asks_and_its_bounds(node: Node)
     routes = set(re.findall(r"^\| `/([a-z]+)", document, re.MULTILINE))
     script = (FOLDER / "main.js").read_text(encoding="utf-8")
     assert routes == set(re.findall(r'=> "([a-z]+)"', script)) | set(re.findall(r'ofTopic\("([a-z]+)"', script))
-    assert f"(1 to {MOST_BARS}, usually {USUAL_BARS})" in document
-    assert f"(1 to {MOST_STEPS}, usually {USUAL_STEPS})" in document
+    assert f"(1 to {BARS.maximum}, usually {BARS.default})" in document
+    assert f"(1 to {STEPS.maximum}, usually {STEPS.default})" in document
 
 
 def test_the_page_asks_for_what_the_routes_allow() -> None:
     html = (FOLDER / "page.html").read_text(encoding="utf-8")
-    assert f'id="steps" type="number" min="1" max="{MOST_STEPS}" step="1" value="{USUAL_STEPS}"' in html
-    assert f"<option selected>{USUAL_BARS}</option>" in html
-    assert all(int(bars) <= MOST_BARS for bars in re.findall(r"<option[^>]*>(\d+)</option>", html))
+    assert f'id="steps" type="number" min="1" max="{STEPS.maximum}" step="1" value="{STEPS.default}"' in html
+    assert f"<option selected>{BARS.default}</option>" in html
+    assert all(int(bars) <= BARS.maximum for bars in re.findall(r"<option[^>]*>(\d+)</option>", html))
 
 
 def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     assert json_of(node, "/updater") == {"heard": None, "state": "never heard of", "topics": {}}
     topics = {"3": {"have": 10, "want": 40, "trained": False, "state": "filling", "detail": ""}}
     node.heartbeats.beat("updater", START_MS, {"state": "running", "topics": topics})
@@ -208,7 +208,7 @@ def test_the_updater_is_shown_as_it_last_spoke(node: Node) -> None:
 
 def test_without_a_database_the_data_are_not_ready(node: Node) -> None:
     assert json_of(node, "/updater", 503)["error"]["code"] == "not_ready"
-    node.watcher.look()
+    node.watcher.poll()
     with node.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE candles")
     assert json_of(node, "/candles/BTC", 503)["error"]["code"] == "not_ready"

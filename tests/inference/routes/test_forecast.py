@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inference.routes.forecast import MOST_STEPS, USUAL_STEPS
+from inference.routes.forecast import STEPS
 from tests.inference.conftest import BTC_10M, ETH_8H, LAST_CLOSE, SOL_15M, Node
 
 INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
@@ -48,8 +48,8 @@ def test_without_steps_there_are_the_usual_ones_and_without_topic_the_tokens_fir
     node.fill(BTC_10M, intervals=INTERVALS)
     path = json_of(node, "/forecast/BTC")
     assert path["topic_id"] == 3
-    assert len(path["steps"]) == USUAL_STEPS
-    assert len(json_of(node, f"/forecast/BTC?steps={MOST_STEPS}")["steps"]) == MOST_STEPS
+    assert len(path["steps"]) == STEPS.default
+    assert len(json_of(node, f"/forecast/BTC?steps={STEPS.maximum}")["steps"]) == STEPS.maximum
 
 
 @pytest.mark.parametrize("steps", ["0", "-1", "289", "1.5", "x", "", "9" * 400, "٣"])
@@ -57,7 +57,7 @@ def test_steps_out_of_bounds_are_refused(node: Node, steps: str) -> None:
     node.fill(BTC_10M, intervals=INTERVALS)
     error = json_of(node, f"/forecast/BTC?steps={steps}", 400)["error"]
     assert error["code"] == "bad_parameter"
-    assert str(MOST_STEPS) in error["message"]
+    assert str(STEPS.maximum) in error["message"]
     assert len(error["message"]) < 200
 
 

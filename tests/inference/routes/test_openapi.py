@@ -27,9 +27,13 @@ from schemathesis.config import (
 )
 from werkzeug.test import TestResponse
 
-from inference.routes.described import BARS, OPENAPI_PATH, PATH_PARAMETERS, ROUTES, STEPS, list_of_routes
-from inference.routes.openapi import document
-from inference.routes.schemas import UpdaterTopic
+from inference.application import ROUTES
+from inference.routes import openapi
+from inference.routes.candles import BARS
+from inference.routes.forecast import STEPS
+from inference.routes.openapi import describe_routes
+from inference.routes.route import list_routes
+from inference.routes.updater import UpdaterTopic
 from node.version import VERSION
 from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, SOL_15M, START_MS, Node
 from tests.inference.routes.test_forecast import INTERVALS
@@ -42,7 +46,7 @@ AUTOMATIC = {"HEAD", "OPTIONS"}
 PLACES = {"/data/demo.db", "/models/demo", "/node/", "/tmp"}
 """What documents name that begins with a slash and is no route."""
 
-DOCUMENT = document()
+DOCUMENT = describe_routes(ROUTES)
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 EXAMPLES = 20
 
@@ -50,7 +54,7 @@ EXAMPLES = 20
 def without_anything(folder: Path) -> Node:
     """Nothing fetched, nothing trained, nobody heard of."""
     node = Node(folder, [3, 69, 84, 82])
-    node.watcher.look()
+    node.watcher.poll()
     return node
 
 
@@ -63,8 +67,8 @@ def in_full(folder: Path) -> Node:
         node.clock.advance(60)
         for task in tasks:
             node.store_candles(task)
-        node.watcher.look()
-        node.keeper.keep_safely()
+        node.watcher.poll()
+        node.ledger_writer.update_safely()
     damaged = node.promote(BTC_10M, 0.2)
     (node.models.root / "BTC/price-10m" / damaged / "manifest.json").write_bytes(b"damaged")
     node.fill(BTC_10M, answer=0.3, intervals=INTERVALS)
@@ -122,10 +126,10 @@ def asked(path: str, token: str = "BTC", **query: int) -> str:
 
 
 def test_the_document_is_served_and_tells_its_version(node: Node) -> None:
-    response = node.client.get(OPENAPI_PATH)
+    response = node.client.get(openapi.ROUTE.path)
     assert json.loads(response.data) == DOCUMENT
     assert DOCUMENT["info"]["version"] == VERSION != "unknown"
-    assert node.client.get(OPENAPI_PATH, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+    assert node.client.get(openapi.ROUTE.path, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
 
 
 def test_the_document_is_valid() -> None:
@@ -148,13 +152,13 @@ def test_every_route_is_described_and_every_described_route_is_there(node: Node)
 
 
 def test_every_route_has_the_name_it_has_in_metrics(node: Node) -> None:
-    names = {rule.rule: rule.endpoint.rpartition(".")[2] for rule in node.client.application.url_map.iter_rules()}
-    assert {route.path: route.name for route in ROUTES} == names
+    names = {rule.rule: rule.endpoint for rule in node.client.application.url_map.iter_rules()}
+    assert {route.path: route.endpoint for route in ROUTES} == names
 
 
 def test_every_parameter_of_a_path_is_described() -> None:
-    named = {name for route in ROUTES for name in re.findall(r"<(\w+)>", route.path)}
-    assert named == PATH_PARAMETERS.keys()
+    for route in ROUTES:
+        assert re.findall(r"<(\w+)>", route.path) == [parameter.name for parameter in route.path_parameters]
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
@@ -173,15 +177,15 @@ def test_every_answer_of_a_route_is_as_described(state: Node, path: str, method:
 def test_bounds_are_those_that_hold(node: Node) -> None:
     node.fill(BTC_10M, intervals=INTERVALS)
     for parameter, path in ((STEPS, "/forecast/BTC"), (BARS, "/candles/BTC")):
-        least, most = parameter.schema["minimum"], parameter.schema["maximum"]
+        least, most = parameter.minimum, parameter.maximum
         statuses = [node.get(f"{path}?{parameter.name}={value}")[0] for value in (least - 1, least, most, most + 1)]
         assert statuses == [400, 200, 200, 400]
-        assert node.get(path) == node.get(f"{path}?{parameter.name}={parameter.schema['default']}")
+        assert node.get(path) == node.get(f"{path}?{parameter.name}={parameter.default}")
 
 
 @pytest.mark.parametrize("path", ["/inference/DOGE", "/forecast/BTC?topic=84", "/candles/BTC?bars=x", "/inference/BTC?topic=x"])
 def test_every_refusal_has_a_code_that_is_described(node: Node, path: str) -> None:
-    node.watcher.look()
+    node.watcher.poll()
     response = node.client.get(path)
     described = DOCUMENT["paths"][re.sub(r"^(/\w+/).*", r"\1{token}", path)]["get"]["responses"][str(response.status_code)]
     assert json.loads(response.data)["error"]["code"] in described["content"]["application/json"]["examples"]
@@ -260,7 +264,7 @@ def test_at_the_edges_of_every_parameter_and_by_every_method_the_answer_is_as_de
 def test_the_page_of_routes_lists_every_route_with_its_bounds() -> None:
     page = (ROOT / "docs/http.md").read_text()
     listed = set(re.findall(r"^\| `(/[^`]*)` \|", page, re.MULTILINE))
-    assert listed == {line.split()[0] for line in list_of_routes().splitlines()}
+    assert listed == {line.split()[0] for line in list_routes(ROUTES).splitlines()}
     for parameter in (STEPS, BARS):
         assert "({minimum} to {maximum}, usually {default})".format(**parameter.schema) in page
     assert {"400", "404", "405", "503"} == set(re.findall(r"^\| (\d+) \|", page, re.MULTILINE))

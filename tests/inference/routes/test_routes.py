@@ -96,7 +96,7 @@ def test_models_tells_when_another_version_than_the_champion_is_served(node: Nod
     (node.models.root / "BTC" / "price-10m" / newest / "manifest.json").write_bytes(b"damaged")
     node.models.rollback(BTC_10M)
     node.models.promote(BTC_10M, older, "the other one is damaged")
-    node.watcher.look()
+    node.watcher.poll()
     entry = json_of(node, "/models")[0]
     assert entry["champion"] == entry["serving"] == older
     assert "error" in entry["history"][0]
@@ -135,7 +135,7 @@ def test_ready_only_when_every_topic_has_a_fresh_answer(node: Node) -> None:
 def test_ready_tells_when_the_watcher_has_hung(node: Node) -> None:
     node.write_config([84])
     node.fill(ETH_8H)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     node.clock.advance(31)
     body = json_of(node, "/health/ready", 503)
     assert [check["name"] for check in body["checks"] if not check["ok"]] == ["watcher"]
@@ -169,7 +169,7 @@ def test_a_fault_of_our_own_is_an_error_in_the_one_form(node: Node) -> None:
         raise RuntimeError("unforeseen")
 
     app = create_app(
-        current=node.current, models=node.models, clock=node.clock, metrics=InferenceMetrics(), hung_for_ms=fail
+        current=node.current, store=node.models, clock=node.clock, metrics=InferenceMetrics(), hung_for_ms=fail
     )  # fmt: skip
     response = app.test_client().get("/health/ready")
     assert response.status_code == 500
@@ -194,7 +194,7 @@ def metrics_of(node: Node) -> dict[str, dict[tuple[str, ...], float]]:
 
 def test_metrics_count_requests_by_route_and_status_and_show_every_topic(node: Node) -> None:
     node.fill(BTC_10M)
-    node.watcher.look_safely()
+    node.watcher.poll_safely()
     for path in ("/inference/BTC", "/inference/BTC", "/inference/DOGE", "/surprise/1", "/surprise/2"):
         node.get(path)
     metrics = metrics_of(node)

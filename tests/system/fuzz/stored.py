@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from inference.answers.collectors import TopicCollector
 from inference.answers.forecaster import Forecaster
 from inference.answers.snapshot import Answer
-from inference.metrics import TopicCollector
 from inference.routes.models import ModelListing
 from model_store.layout import POINTER, task_folder
 from model_store.manifest import MANIFEST, Manifest
@@ -44,7 +44,7 @@ def _folder(node: Node) -> Path:
 def _look(node: Node) -> Answer | None:
     """What is served for topic 3 once its files are looked at anew; topic 84 is served all the same, and all can be shown."""
     node.watcher._forecasters[BTC_10M] = Forecaster(BTC_10M, node.models)
-    node.watcher.look()
+    node.watcher.poll()
     changed, other = node.current.snapshot.states
     assert isinstance(other.outcome, Answer), "the other topic is served"
     json.dumps(ModelListing(node.models).show(node.current.snapshot)).encode()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import market.exchanges.exchange_time
-from inference.answers.snapshot import TopicState
+from inference.answers.freshness import Freshness
 from inference.answers.watcher import Watcher
 from market.exchanges.binance import BinanceSpot
 from node.durations import Interval
@@ -40,13 +40,13 @@ def serve_what_is_old(patch: Patch) -> None:
         return found if next(pages, None) is not None else found.head(0)
 
     patch.setattr(BinanceSpot, "candles", fetch_little)
-    patch.setattr(TopicState, "expires_ms", 2_000_000_000_000)
+    patch.setattr(Freshness, "expires_ms", 2_000_000_000_000)
 
 
 def keep_silent(patch: Patch) -> None:
     """Inference looks a few times, and then no more."""
-    look, looks = Watcher.look, iter(range(8))
-    patch.setattr(Watcher, "look", lambda self: look(self) if next(looks, None) is not None else None)
+    look, looks = Watcher.poll, iter(range(8))
+    patch.setattr(Watcher, "poll", lambda self: look(self) if next(looks, None) is not None else None)
 
 
 def submit_again_and_again(patch: Patch) -> None:

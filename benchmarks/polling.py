@@ -1,6 +1,6 @@
-"""How long inference looks at candles, champions and config when nothing has changed, with as many topics as config.json takes.
+"""How long a poll of candles, champions and config takes when nothing has changed, with as many topics as config.json takes.
 
-A look is due every half second. The yardstick is asking SQLite itself for the newest candle of every series that the topics read.
+A poll is due every half second. The yardstick is asking SQLite itself for the newest candle of every series that the topics read.
 """
 
 from __future__ import annotations
@@ -52,23 +52,23 @@ def main() -> None:
         for task in tasks:
             node.store_candles(task)
             node.promote(task, 0.0)
-        node.watcher.look()
+        node.watcher.poll()
         states = node.current.snapshot.states
         assert len(states) == TOPICS
         assert all(state.refusal(node.clock.now_ms()) is None for state in states)
-        looks = seconds(node.watcher.look)
-        series = {(source.symbol, source.interval.value) for state in states for source in state.sources}
+        polls = seconds(node.watcher.poll)
+        series = {(source.symbol, source.interval.value) for state in states for source in state.freshness.sources}
         database = sqlite3.connect(f"{folder}/node.db")
         now = node.clock.now_ms()
         bare = seconds(lambda: [database.execute(NEWEST, (*one, now)).fetchone() for one in series])
         database.close()
         node.engine.dispose()
-    table = Table("what", "median", "slowest", title=f"one idle look at {TOPICS} topics over {len(series)} series, seconds")
-    for what, taken in (("a look", looks), ("yardstick: the newest candles, asked of SQLite itself", bare)):
+    table = Table("what", "median", "slowest", title=f"one idle poll of {TOPICS} topics over {len(series)} series, seconds")
+    for what, taken in (("a poll", polls), ("yardstick: the newest candles, asked of SQLite itself", bare)):
         table.add_row(what, f"{median(taken):.4f}", f"{max(taken):.4f}")
     Console().print(table)
-    verdict = "reached" if median(looks) <= GOAL_SECONDS else "MISSED"
-    print(f"goal: an idle look in at most {GOAL_SECONDS} s: {verdict} ({median(looks):.3f} s)")
+    verdict = "reached" if median(polls) <= GOAL_SECONDS else "MISSED"
+    print(f"goal: an idle poll in at most {GOAL_SECONDS} s: {verdict} ({median(polls):.3f} s)")
 
 
 if __name__ == "__main__":
