@@ -15,7 +15,8 @@ import structlog
 
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import Comparison, walk_forward
+from forecasting.evaluation.scores import Comparison
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train, without_skill
 from forecasting.training.training_loop import Progress

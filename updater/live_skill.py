@@ -17,8 +17,10 @@ import structlog
 
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import Comparison, ForecastSeries, walk_forward
+from forecasting.evaluation.forecast_series import ForecastSeries
+from forecasting.evaluation.scores import Comparison
 from forecasting.evaluation.significance import diebold_mariano
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import walk_of
 from market.candle_store import CandleStore

@@ -21,7 +21,9 @@ from joblib import Parallel, delayed, parallel_config
 from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.dataset.bars import beside
 from forecasting.dataset.long_deviation import reach_ms
-from forecasting.evaluation.scores import ForecastSeries, Scores, walk_forward
+from forecasting.evaluation.forecast_series import ForecastSeries, join
+from forecasting.evaluation.scores import Scores
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.models import model_named
 from forecasting.prediction.onnx_session import open_session
 from forecasting.prediction.recent_residuals import bars_to_follow
@@ -133,7 +135,7 @@ def _test(plan: Plan, trial: Trial) -> Result:
         raise NotEnoughDataError(f"there are no {trial.interval} candles of {trial.token}{beside_whom}")
     start = plan.train_until_ms if plan.train_until_ms is not None else default_train_until(candles)
     walks = list(walk_on(plan, trial, candles, start))
-    walk = joined([walk for _, walk in walks])
+    walk = join([walk for _, walk in walks])
     scores = walk.score(trial.loss)
     curves = curves_of(walk, trial.loss) if plan.with_curves else None
     return Result(trial, 0.0, scores, figures_of(scores), curves, fits=len(walks))
@@ -223,25 +225,6 @@ def bars_of_history(interval: Interval, days: int = Updater().history_days) -> i
 def default_train_until(candles: pd.DataFrame) -> int:
     """The date that leaves the newest part of a record to the test."""
     return int(candles["open_time"].iloc[int((1 - TEST_SHARE) * len(candles))])
-
-
-def joined(walks: Sequence[ForecastSeries]) -> ForecastSeries:
-    """Walks over one stretch after another as one."""
-    if not walks:
-        raise NotEnoughDataError("no candle of the test has a whole window before it and a known outcome after it")
-    bounds = [walk.bounds for walk in walks if walk.bounds is not None]
-    sigmas = [walk.sigma for walk in walks if walk.sigma is not None]
-    return ForecastSeries(
-        times=np.concatenate([walk.times for walk in walks]),
-        actual=np.concatenate([walk.actual for walk in walks]),
-        forecast=np.concatenate([walk.forecast for walk in walks]),
-        baseline=np.concatenate([walk.baseline for walk in walks]),
-        scale=np.concatenate([walk.scale for walk in walks]),
-        steps=walks[0].steps,
-        target=walks[0].target,
-        bounds=np.concatenate(bounds) if len(bounds) == len(walks) else None,
-        sigma=np.concatenate(sigmas) if len(sigmas) == len(walks) else None,
-    )
 
 
 def figures_of(scores: Scores) -> dict[str, Any]:

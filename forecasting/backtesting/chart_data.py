@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from forecasting.arrays import Floats, Integers
-from forecasting.evaluation.scores import ForecastSeries
+from forecasting.evaluation.forecast_series import ForecastSeries
 from node.durations import HOUR_MS
 
 POINTS: Final = 400

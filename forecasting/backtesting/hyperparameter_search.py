@@ -19,7 +19,8 @@ import optuna
 from joblib import Parallel, delayed, parallel_config
 
 from forecasting.backtesting.backtest import Trial, between, until
-from forecasting.evaluation.scores import Scores, walk_forward
+from forecasting.evaluation.scores import Scores
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.models import NETWORKS, Settings, network_model
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train

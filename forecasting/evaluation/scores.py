@@ -1,4 +1,4 @@
-"""The one judge: how good forecasts are beside the baseline, on data that no part of the model has seen.
+"""The one place where forecasts are scored: how good they are beside the baseline, on data that no part of the model has seen.
 
 Errors are measured in what a topic pays for (`forecasting.evaluation.topic_errors`) and with the topic's own loss, as a mean and as
 the chain scores it. Figures that take neighbouring forecasts for independent would flatter; every significance here knows that
@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
-import pandas as pd
 
 from forecasting.arrays import Floats, Integers
-from forecasting.dataset.signature import Signature
-from forecasting.dataset.windows import Dataset, build_dataset, sigma_at
 from forecasting.evaluation.direction import checks_of, direction_of
 from forecasting.evaluation.significance import diebold_mariano
-from forecasting.evaluation.topic_errors import Paid, telling
-from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.onnx_session import answers_at
-from forecasting.prediction.recent_residuals import bounds_at, rows_counted
+from forecasting.evaluation.topic_errors import TopicErrors, both_tell
+from forecasting.prediction.conformal import LEVELS
 from node.durations import HOUR_MS
-from node.errors import ForecastError, NotEnoughDataError
-from node.topics import Target
-from node.truth import unit
+from node.errors import ForecastError
+
+if TYPE_CHECKING:
+    from forecasting.evaluation.forecast_series import ForecastSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,113 +109,28 @@ class Comparison:
     dm_log10: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastSeries:
-    """A model walked forward over a span: what it said at every bar and what came of it. All [n], in model space.
+def score_series(series: ForecastSeries, loss: str) -> Scores:
+    """Score forecasts that were made at consecutive bars.
 
-    `times` are the open times of the newest candle that each forecast could see.
+    ForecastError for series of unequal length, without a row, or with a value that is not finite, and for a loss that is measured
+    in scales where the series has none.
     """
-
-    times: Integers
-    actual: Floats
-    forecast: Floats
-    baseline: Floats
-    scale: Floats
-    steps: int
-    target: Target | None = None
-    bounds: Floats | None = None
-    """Low and high of the intervals of 50, 80 and 90 percent, shape [n, 6]; None without intervals."""
-    sigma: Floats | None = None
-    """What reputers measure each return in (`forecasting.dataset.long_deviation`), NaN where it is not known."""
-    bars: int | None = None
-    """Bars that a volatility in model space is measured on, over the horizon; as many as `steps` where it is not given."""
-
-    @property
-    def unit(self) -> float:
-        """What the network's unit is of a level in model space."""
-        return unit(self.target, self.bars or self.steps) if self.target is not None else 1.0
-
-    def score(self, loss: str) -> Scores:
-        """Beside the baseline."""
-        return score(
-            self.actual,
-            self.forecast,
-            self.baseline,
-            self.steps,
-            loss,
-            scale=self.scale,
-            target=self.target,
-            times=self.times,
-            bounds=self.bounds,
-            sigma=self.sigma,
-            unit=self.unit,
-        )
-
-    def losses(self, name: str) -> tuple[Floats, Floats]:
-        """What each forecast lost, and what the baseline would have, each [n]."""
-        return Paid.of(self.actual, self.forecast, self.baseline, self.scale, self.target, self.unit).losses(name)
-
-    def logarithms(self, name: str) -> Floats:
-        """What each forecast lost as the chain scores it, [n]; NaN where the σ that the loss needs is not known."""
-        paid = Paid.of(self.actual, self.forecast, self.baseline, self.scale, self.target, self.unit)
-        return paid.logarithms(name, self.sigma)[0]
-
-    def compare(self, other: ForecastSeries, loss: str) -> Comparison:
-        """Beside another model, at the times when both said something; NotEnoughDataError if there are none."""
-        _, mine, theirs = np.intersect1d(self.times, other.times, assume_unique=True, return_indices=True)
-        if len(mine) == 0:
-            raise NotEnoughDataError("the two models were never asked at the same time")
-        actual, scale = self.actual[mine], self.scale[mine]
-        return compare(
-            actual,
-            self.forecast[mine],
-            other.forecast[theirs],
-            self.steps,
-            loss,
-            baseline=self.baseline[mine],
-            scale=scale,
-            target=self.target,
-            sigma=None if self.sigma is None else self.sigma[mine],
-            unit=self.unit,
-        )
-
-
-def score(
-    actual: Floats,
-    forecast: Floats,
-    baseline: Floats,
-    steps: int,
-    loss: str,
-    *,
-    scale: Floats | None = None,
-    target: Target | None = None,
-    times: Integers | None = None,
-    bounds: Floats | None = None,
-    sigma: Floats | None = None,
-    unit: float = 1.0,
-) -> Scores:
-    """Score forecasts [n] in model space, made at consecutive bars with a horizon of `steps` bars.
-
-    `scale` is the ordinary size of a deviation from the baseline at each forecast; the losses huber, zptae and czar need it.
-    `target` says what model space is, a log return where it is not given; `times` [n] (milliseconds UTC) and `bounds` [n, 6] bring
-    the worst hour and the coverage, `sigma` [n] the losses as scored. Levels of volatility times `unit` are in the network's unit.
-    """
-    _check(actual, forecast, baseline)
-    paid = Paid.of(actual, forecast, baseline, scale, target, unit)
-    scored, czar_scored = paid.scored(loss, sigma, steps), paid.scored("czar", sigma, steps)
-    own, of_baseline = paid.losses(loss)
+    _check(series.actual, series.forecast, series.baseline)
+    errors, steps = series.errors, series.steps
+    scored, czar_scored = errors.scored(loss, series.sigma, steps), errors.scored("czar", series.sigma, steps)
+    own, of_baseline = errors.losses(loss)
     test = diebold_mariano(own, of_baseline, steps)
     own_loss, baseline_loss = float(own.mean()), float(of_baseline.mean())
-    rmse, baseline_rmse = _root_mean_square(paid.move - paid.said), _root_mean_square(paid.move)
-    move, said = actual - baseline, forecast - baseline
-    direction, checks = direction_of(move, said, steps), checks_of(move, said, scale, steps)
-    others = [None if paid.scale is None else paid.losses(name) for name in ("czar", "zptae")]
+    rmse, baseline_rmse = _root_mean_square(errors.actual - errors.forecast), _root_mean_square(errors.actual)
+    actual, forecast = series.actual - series.baseline, series.forecast - series.baseline
+    direction, checks = direction_of(actual, forecast, steps), checks_of(actual, forecast, series.scale, steps)
+    others = [None if errors.scale is None else errors.losses(name) for name in ("czar", "zptae")]
     means = [(None, None) if pair is None else (float(pair[0].mean()), float(pair[1].mean())) for pair in others]
-    worst_ms, worst_ratio = _worst_hour(paid, times)
-    coverages = _coverages(actual, bounds)
+    worst_ms, worst_ratio = _worst_hour(errors, series.times)
+    coverages = _coverages(series.actual, series.bounds)
     return Scores(
-        n=len(actual),
-        n_effective=len(actual) / steps,
+        n=len(series),
+        n_effective=len(series) / steps,
         loss_name=loss,
         loss=own_loss,
         baseline_loss=baseline_loss,
@@ -227,15 +138,15 @@ def score(
         rmse=rmse,
         baseline_rmse=baseline_rmse,
         ratio=_ratio(rmse, baseline_rmse),
-        mae=float(np.abs(paid.move - paid.said).mean()),
-        baseline_mae=float(np.abs(paid.move).mean()),
+        mae=float(np.abs(errors.actual - errors.forecast).mean()),
+        baseline_mae=float(np.abs(errors.actual).mean()),
         r=direction.r,
         directional_accuracy=direction.accuracy,
         dm=test.statistic,
         dm_p=test.p,
-        log_ratio=_ratio(_root_mean_square(move - said), _root_mean_square(move)),
-        mape=float(np.abs(np.expm1(np.clip(forecast - actual, -50, 50))).mean()),
-        r2=_r_squared(paid),
+        log_ratio=_ratio(_root_mean_square(actual - forecast), _root_mean_square(actual)),
+        mape=float(np.abs(np.expm1(np.clip(series.forecast - series.actual, -50, 50))).mean()),
+        r2=_r_squared(errors),
         r_p=direction.r_p,
         da_low=direction.low,
         da_high=direction.high,
@@ -259,73 +170,17 @@ def score(
     )
 
 
-def compare(
-    actual: Floats,
-    first: Floats,
-    second: Floats,
-    steps: int,
-    loss: str,
-    *,
-    baseline: Floats | None = None,
-    scale: Floats | None = None,
-    target: Target | None = None,
-    sigma: Floats | None = None,
-    unit: float = 1.0,
-) -> Comparison:
-    """Two forecasters [n] on the same truths.
-
-    The losses huber, zptae and czar need the `scale`, and all but mse and mae need the `baseline` where it is not zero.
-    """
-    _check(actual, first, second)
-    origin = np.zeros_like(actual) if baseline is None else baseline
-    paid = [Paid.of(actual, forecast, origin, scale, target, unit) for forecast in (first, second)]
-    losses, logs = [each.losses(loss)[0] for each in paid], [each.logarithms(loss, sigma)[0] for each in paid]
-    told = telling(logs[0], logs[1])
-    test = diebold_mariano(losses[0], losses[1], steps)
+def compare_series(first: ForecastSeries, second: ForecastSeries, loss: str) -> Comparison:
+    """Compare two forecasters row by row on the same actual values; errors as `score_series`."""
+    _check(first.actual, first.forecast, second.forecast)
+    errors = [first.errors, second.errors]
+    losses = [each.losses(loss)[0] for each in errors]
+    logs = [each.logarithms(loss, first.sigma)[0] for each in errors]
+    told = both_tell(logs[0], logs[1])
+    test = diebold_mariano(losses[0], losses[1], first.steps)
     means = [float(values.mean()) for values in losses]
-    as_scored_too = diebold_mariano(logs[0][told], logs[1][told], steps).statistic if told.any() else None
-    return Comparison(len(actual), len(actual) / steps, means[0], means[1], test.statistic, test.p, as_scored_too)
-
-
-def walk_forward(
-    session: ort.InferenceSession,
-    signature: Signature,
-    candles: pd.DataFrame,
-    start_ms: int,
-    end_ms: int,
-    intervals: Intervals | None = None,
-) -> ForecastSeries:
-    """Ask a graph at every bar of a span that it never saw.
-
-    `candles` should begin `signature.bars_needed` bars before the span, or, for intervals that follow errors from the span's first
-    bar on, `bars_to_follow` of them; and reach `signature.steps` bars beyond it. Bars whose window or outcome is not there are left
-    out. NotEnoughDataError if none is left.
-    """
-    dataset = build_dataset(signature, candles)
-    return walk_over(session, dataset, dataset.between(start_ms, end_ms), intervals)
-
-
-def walk_over(
-    session: ort.InferenceSession, dataset: Dataset, rows: Integers, intervals: Intervals | None = None
-) -> ForecastSeries:
-    """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
-    if len(rows) == 0:
-        raise NotEnoughDataError(f"no candle of {dataset.signature.task} in this span has a whole window and a known outcome")
-    counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
-    said = answers_at(session, dataset, np.union1d(rows, counted))
-    wanted = said.at(rows)
-    return ForecastSeries(
-        times=dataset.times[rows],
-        actual=wanted.actual,
-        forecast=wanted.forecast,
-        baseline=wanted.baseline,
-        scale=wanted.scale,
-        steps=dataset.signature.steps,
-        target=dataset.signature.target,
-        bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
-        # A volatility is measured in no deviation of returns.
-        sigma=None if dataset.signature.target is Target.VOLATILITY else sigma_at(dataset, rows),
-    )
+    dm_log10 = diebold_mariano(logs[0][told], logs[1][told], first.steps).statistic if told.any() else None
+    return Comparison(len(first), len(first) / first.steps, means[0], means[1], test.statistic, test.p, dm_log10)
 
 
 def _check(*series: Floats) -> None:
@@ -345,17 +200,15 @@ def _ratio(value: float, reference: float) -> float:
     return 1.0 if value == reference else math.inf
 
 
-def _r_squared(paid: Paid) -> float:
-    spread = float(np.sum((paid.move - paid.move.mean()) ** 2))
-    return 1 - float(np.sum((paid.move - paid.said) ** 2)) / spread if spread > 0 else 0.0
+def _r_squared(errors: TopicErrors) -> float:
+    spread = float(np.sum((errors.actual - errors.actual.mean()) ** 2))
+    return 1 - float(np.sum((errors.actual - errors.forecast) ** 2)) / spread if spread > 0 else 0.0
 
 
-def _worst_hour(paid: Paid, times: Integers | None) -> tuple[int | None, float | None]:
+def _worst_hour(errors: TopicErrors, times: Integers) -> tuple[int, float]:
     """Beginning of the hour that cost most against the baseline in squared error, and the ratio of RMSE in it."""
-    if times is None:
-        return None, None
     hours, place = np.unique(times // HOUR_MS, return_inverse=True)
-    own, of_baseline = (np.bincount(place, weights=errors**2) for errors in (paid.move - paid.said, paid.move))
+    own, of_baseline = (np.bincount(place, weights=missed**2) for missed in (errors.actual - errors.forecast, errors.actual))
     worst = int(np.argmax(own - of_baseline))
     return int(hours[worst]) * HOUR_MS, _ratio(math.sqrt(own[worst]), math.sqrt(of_baseline[worst]))
 

@@ -1,4 +1,4 @@
-"""What a topic pays for: moves away from the baseline, in log returns or in levels of volatility, and what is lost on them."""
+"""Errors as a topic pays for them: deviations from the baseline in log returns or levels of volatility, and their losses."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
-    """What a topic pays for, all [n]: the truth's and the forecast's moves away from the baseline, and their ordinary size."""
+class TopicErrors:
+    """Deviations of the actual value and of the forecast from the baseline, all [n], and the ordinary size of such a deviation."""
 
-    move: Floats
-    said: Floats
+    actual: Floats
+    forecast: Floats
     scale: Floats | None
     is_return: bool
 
     @classmethod
     def of(
         cls, actual: Floats, forecast: Floats, baseline: Floats, scale: Floats | None, target: Target | None, unit: float = 1.0
-    ) -> Paid:
+    ) -> TopicErrors:
         """Log returns as they are, logs of volatility as levels in units."""
         if target is not Target.VOLATILITY:
             return cls(actual - baseline, forecast - baseline, scale, True)
@@ -50,30 +50,31 @@ class Paid:
 
     def losses(self, name: str) -> tuple[Floats, Floats]:
         """The forecast's and the baseline's."""
-        nothing = np.zeros_like(self.said)
-        return _losses(self.move, self.said, name, self.scale), _losses(self.move, nothing, name, self.scale)
+        nothing = np.zeros_like(self.forecast)
+        return _losses(self.actual, self.forecast, name, self.scale), _losses(self.actual, nothing, name, self.scale)
 
     def logarithms(self, name: str, sigma: Floats | None) -> tuple[Floats, Floats]:
         """The forecast's and the baseline's losses as scored, [n]; NaN where the loss needs a σ that is not known."""
-        scale = (sigma if self.is_return else self.scale) if name in SCALED else np.ones_like(self.move)
-        own, of_baseline = (np.full_like(self.move, np.nan) for _ in range(2))
+        scale = (sigma if self.is_return else self.scale) if name in SCALED else np.ones_like(self.actual)
+        own, of_baseline = (np.full_like(self.actual, np.nan) for _ in range(2))
         if scale is not None:
             known, loss = np.isfinite(scale), as_scored(name)
-            move, said, scale = self.move[known], self.said[known], scale[known]
-            own[known], of_baseline[known] = loss(move, said, scale), loss(move, np.zeros_like(said), scale)
+            actual, forecast, scale = self.actual[known], self.forecast[known], scale[known]
+            own[known] = loss(actual, forecast, scale)
+            of_baseline[known] = loss(actual, np.zeros_like(forecast), scale)
         return own, of_baseline
 
     def scored(self, name: str, sigma: Floats | None, steps: int) -> Scored:
         """The means of those, and whether they differ."""
         own, of_baseline = self.logarithms(name, sigma)
-        told = telling(own, of_baseline)
+        told = both_tell(own, of_baseline)
         own, of_baseline = own[told], of_baseline[told]
         if len(own) == 0:
             return Scored()
         return Scored(float(own.mean()), float(of_baseline.mean()), diebold_mariano(own, of_baseline, steps).statistic)
 
 
-def telling(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
+def both_tell(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     """Where two series of losses as scored [n] can be compared: both known, and neither an exact hit.
 
     A single one, such as a price that stood still, would outweigh thousands of forecasts.
@@ -82,7 +83,7 @@ def telling(first: Floats, second: Floats) -> npt.NDArray[np.bool_]:
     return told
 
 
-def _losses(move: Floats, said: Floats, loss: str, scale: Floats | None) -> Floats:
+def _losses(actual: Floats, forecast: Floats, loss: str, scale: Floats | None) -> Floats:
     if scale is None and loss in SCALED:
         raise ForecastError(f"the loss {loss} is measured in scales; give them")
-    return loss_of(loss)(move, said, np.ones_like(move) if scale is None else scale)
+    return loss_of(loss)(actual, forecast, np.ones_like(actual) if scale is None else scale)

@@ -12,8 +12,8 @@ import numpy as np
 
 from forecasting.arrays import Floats, Integers
 from forecasting.evaluation.direction import Checks, checks_of
+from forecasting.evaluation.forecast_series import ForecastSeries
 from forecasting.evaluation.kit_grader import promotion_of
-from forecasting.evaluation.scores import ForecastSeries
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import submitted_walk, walk_of
 from node.durations import Duration

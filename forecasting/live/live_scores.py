@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from forecasting.arrays import Floats
-from forecasting.evaluation.scores import ForecastSeries, Scores
+from forecasting.evaluation.forecast_series import ForecastSeries
+from forecasting.evaluation.scores import Scores
 from forecasting.live.ledger import EDGES, Ledger
 from node.durations import DAY_MS, MINUTE_MS
 from node.topics import Target, Task, Topic

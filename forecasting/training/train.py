@@ -21,7 +21,8 @@ from forecasting.dataset.feature_selection import affordable_features, choose_fe
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, candles_digest, split
 from forecasting.evaluation.losses import loss_of
-from forecasting.evaluation.scores import Scores, walk_over
+from forecasting.evaluation.scores import Scores
+from forecasting.evaluation.walk_forward import walk_over
 from forecasting.models import Model, model_named
 from forecasting.models.trained_model import TrainedModel
 from forecasting.prediction.conformal import Intervals

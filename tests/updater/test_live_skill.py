@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import walk_forward
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.live.ledger import Ledger, ServedAnswer
 from market.candle_store import CandleStore
 from model_store.store import ModelStore

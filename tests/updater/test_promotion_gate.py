@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.evaluation.scores import Comparison, Scores, score
+from forecasting.evaluation.scores import Comparison, Scores
+from tests.support.scored_arrays import score
 from updater.promotion_gate import ENOUGH, NOISE, judge
 
 SCORES = score(np.array([1.0, -1.0, 2.0, 0.5]), np.array([0.5, -0.5, 1.0, 0.2]), np.zeros(4), 1, "mse")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.evaluation.scores import walk_forward
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.forecast import forecast
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train

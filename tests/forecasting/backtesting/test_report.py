@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from forecasting.backtesting.backtest import FIELDS, Plan, Result, Trial, figures_of
 from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.backtesting.report import report_of
-from forecasting.evaluation.scores import ForecastSeries
+from forecasting.evaluation.forecast_series import ForecastSeries
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
 from node.topics import Target
 

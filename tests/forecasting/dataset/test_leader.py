@@ -14,7 +14,7 @@ from forecasting.dataset.bars import beside
 from forecasting.dataset.feature_selection import DEFAULT_FEATURES, LEADER_FEATURES, choose_features
 from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import build_dataset
-from forecasting.evaluation.scores import walk_forward
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.forecast import forecast, model_input
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, train

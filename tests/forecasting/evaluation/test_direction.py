@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from forecasting.arrays import Floats
 from forecasting.evaluation.direction import GRADES, checks_of, direction_of
-from forecasting.evaluation.scores import score
 from forecasting.evaluation.student_t import p_of_correlation, two_sided_p
 from node.durations import HOUR_MS
 from node.topics import Target
+from tests.support.scored_arrays import score
 
 NOISE = np.random.default_rng(0)
 

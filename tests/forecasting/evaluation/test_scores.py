@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.evaluation.losses import LOSSES
-from forecasting.evaluation.scores import compare, score
 from forecasting.evaluation.significance import diebold_mariano, variance_of_mean
 from forecasting.training.shrinkage import DOUBT, SHARE_AS_SCORED, fit_cautious_shrinkage, fit_scored_shrinkage, fit_shrinkage
 from node.errors import ForecastError
+from tests.support.scored_arrays import compare, score
 
 
 def overlapping(noise: np.random.Generator, count: int, steps: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.evaluation.scores import walk_forward
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.conformal import LEVELS, Intervals
 from forecasting.prediction.forecast import forecast
 from forecasting.prediction.onnx_session import open_session

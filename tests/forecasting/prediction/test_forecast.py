@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.evaluation.scores import walk_forward
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.forecast import bars_needed, forecast, model_input
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import Candidate, without_skill

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.evaluation.scores import ForecastSeries, walk_forward
+from forecasting.evaluation.forecast_series import ForecastSeries
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS
 from forecasting.prediction.forecast import forecast

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from forecasting.backtesting.backtest import joined
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import ForecastSeries, walk_forward
+from forecasting.evaluation.forecast_series import ForecastSeries, join
+from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.live.ledger import Ledger
 from forecasting.live.live_scores import LiveScore, live_scores
 from forecasting.prediction.conformal import Intervals
@@ -125,7 +125,7 @@ def test_the_ledgers_scores_are_those_of_a_backtest(node: Node, candles: pd.Data
     assert (of_first.version, of_second.version) == (first, second)
     assert of_first.scores == walks[0].score(topic.loss)
     assert of_second.scores == walks[1].score(topic.loss)
-    assert overall.scores == joined(walks).score(topic.loss)
+    assert overall.scores == join(walks).score(topic.loss)
     assert overall.scores.n == PLAYED - topic.task.steps
     assert overall.scores.coverage_90 is not None
     assert overall.scores.skill != 0
