@@ -15,7 +15,6 @@ from node.errors import NotEnoughDataError
 from node.topics import Target
 from node.truth import unit
 
-
 COLUMNS: Final = ("times", "actual", "forecast", "baseline", "scale", "bounds", "sigma")
 """The arrays of a series, a row for each forecast."""
 
@@ -24,9 +23,9 @@ COLUMNS: Final = ("times", "actual", "forecast", "baseline", "scale", "bounds", 
 class ForecastSeries:
     """A model's forecasts over a span, with the actual values and the baseline's forecasts. All [n], in model space.
 
-    `times` are the open times of the newest candle that each forecast could see, milliseconds UTC. `scale` is the ordinary size of a
-    deviation from the baseline at each forecast; the losses huber, zptae, ztae and czar are measured in it. `target` says what model
-    space is, a log return where it is not given.
+    `times` are the open times of the newest candle that each forecast could see, milliseconds UTC. `scale` is the ordinary size of
+    a deviation from the baseline at each forecast; the losses huber, zptae, ztae and czar are measured in it. `target` says what
+    model space is, a log return where it is not given.
     """
 
     times: Integers
