@@ -9,7 +9,7 @@ from typing import Any
 from cli.context import Place
 from node.proxies import without_proxy
 
-LONGEST_ANSWER = 20_000_000
+MAX_ANSWER_BYTES = 20_000_000
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- compared, not bound  # nosec B104
 
 
@@ -29,10 +29,10 @@ def ask(url: str, seconds: float) -> tuple[int, str] | None:
     """Status and text of the answer, whatever the status; None if nobody answers in time."""
     try:
         with without_proxy().open(url, timeout=seconds) as response:
-            return response.status, response.read(LONGEST_ANSWER).decode()
+            return response.status, response.read(MAX_ANSWER_BYTES).decode()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read(LONGEST_ANSWER).decode(errors="replace")
+            return error.code, error.read(MAX_ANSWER_BYTES).decode(errors="replace")
     except (OSError, ValueError):
         return None
 

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cli.context import Place
 from cli.process_api import addresses, ask, ask_json
+from node.allo import UALLO_PER_ALLO
 from node.health import METRICS_PATH, READY_PATH
 from node.topics import Topic
 
 SECONDS: Final = 3.0
-UALLO_PER_ALLO: Final = 10**18
 BESIDE_NETWORK: Final = {
     "allora_worker_answer": "answer",
     "allora_worker_network_median": "median",

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.context import find_node
+from node.allo import UALLO_PER_ALLO
 from node.config import Config
 from node.environment import Settings
 from node.errors import ChainError, WalletError
@@ -21,8 +22,7 @@ from node.secrets import Secret
 
 app = typer.Typer(help="Make, show or import the node's wallet.", no_args_is_help=True)
 
-UALLO_PER_ALLO = 10**18
-MOST_WORDS_BYTES = 2000
+MAX_WORDS_BYTES = 2000
 
 File = Annotated[Path | None, typer.Option("--file", help="The mnemonic's file. Default: ALLORA_MNEMONIC_FILE, or config.json's.")]
 
@@ -70,7 +70,7 @@ def import_wallet(path: Path) -> None:
     if sys.stdin.isatty():
         words = Secret(typer.prompt("Mnemonic", hide_input=True))
     else:
-        words = read_words(sys.stdin.buffer.read(MOST_WORDS_BYTES))
+        words = read_words(sys.stdin.buffer.read(MAX_WORDS_BYTES))
     typer.echo(f"{path}: {write_wallet(path, words).address()}")
 
 

@@ -10,7 +10,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-LARGEST_PORT: Final = 65535
+MAX_PORT: Final = 65535
 TLS_PORT: Final = 443
 
 _HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[0-9a-f:.]+(?:%[\w.-]+)?", re.IGNORECASE)

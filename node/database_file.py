@@ -22,7 +22,7 @@ WAL_ATTEMPTS: Final = 100
 BUSY_SECONDS: Final = 15
 MISSING_SECONDS: Final = 10.0
 """A file that has gone is made anew only after this: time enough to put another one in its place."""
-MOST_JOURNAL_BYTES: Final = 64 * 1024**2
+MAX_JOURNAL_BYTES: Final = 64 * 1024**2
 """What the journal shrinks to, once nobody needs what is beyond."""
 
 Identity = tuple[int, int]
@@ -67,7 +67,7 @@ class DatabaseFile:
             hint = "Put the data on a disk of this machine: readers and the writer wait for each other where it is."
             log.warning("the database's disk takes no journal beside the database", file=str(self.path), hint=hint)
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit={MOST_JOURNAL_BYTES}")
+        connection.execute(f"PRAGMA journal_size_limit={MAX_JOURNAL_BYTES}")
         identity = _identity(self.path)
         if self._had is not None and identity != self._had:
             log.warning("the database is another file than before", file=str(self.path))

@@ -1,49 +1,46 @@
 """Every error the node raises on purpose.
 
-    NodeError                       catch this at the edge of a process
-    ├── ConfigError                 config.json or the environment is wrong: exit code 2, never retried
-    ├── MarketError                 candles could not be had
-    │   ├── ExchangeUnreachableError    time-out, reset, 5xx: next base now, retry with the next candle
-    │   ├── ExchangeRefusedError        403, 451: this base will not serve us; next base, never the same again soon
-    │   ├── RateLimitedError            429, 418: wait `retry_after` seconds before any further request
-    │   ├── UnknownSymbolError          the exchange has no such pair: the topic is wrong, not the exchange
-    │   └── BadMarketDataError          a body or a candle that breaks an invariant: dropped, never stored
-    ├── ForecastError               a model could not be trained or asked
-    │   ├── NotEnoughDataError          history is still filling, or a gap is in the way: wait
-    │   └── TrainingError               the fit failed or diverged: the champion stays
-    ├── ModelStoreError             a checkpoint could not be had
-    │   ├── NoChampionError             nothing published yet: serve nothing
-    │   └── CorruptVersionError         digest, signature or samples differ: use another version
-    ├── AnswerError                 a request that gets no number; carries its HTTP status
-    │   ├── BadParameterError           400
-    │   ├── UnknownTokenError           404
-    │   ├── UnknownTopicError           404
-    │   └── NotReadyError               503 with `retry_after`: no model yet, or the newest candle is too old
-    └── ChainError                  a submission that did not happen
-        ├── WalletError                 no mnemonic, or an unusable one: an operator must act
-        ├── ChainUnreachableError       node lost or silent: retry, next node if there is one
-        ├── ChainApiError               the node speaks another API version: retry seldom, an update is needed
-        ├── WrongChainError             the node belongs to another chain: an operator must act
-        ├── TopicError                  this topic cannot be answered now, whatever its windows; other topics go on
-        │   ├── NotWhitelistedError         the topic's creator must admit this wallet
-        │   ├── InactiveTopicError          the topic opens no windows
-        │   └── TopicDiffersError           the chain describes another topic than config.json
-        └── SubmissionError             this window got no answer from us; the reason is in the message
-            ├── NoAnswerError               inference gave no usable number while the window was open
-            ├── ImplausibleAnswerError      the number is far from what it can be: withheld
-            ├── UnitSuspectedError          several answers in a row beyond the network's others by a factor: withheld
-            ├── WindowClosedError           too late
-            ├── AlreadySubmittedError       the chain has our answer for this window
-            ├── NoFundsError                the wallet cannot pay
-            ├── FeeTooHighError             the chain asks for more than maxFees
-            └── TransactionLostError        sent, and not in a block before the window closed
-
-`code` is the stable word for programs, the message is for people, and `hint` says what to do next.
+NodeError                       catch this at the edge of a process
+├── ConfigError                 config.json or the environment is wrong: exit code 2, never retried
+├── MarketError                 candles could not be had
+│   ├── ExchangeUnreachableError    time-out, reset, 5xx: next base now, retry with the next candle
+│   ├── ExchangeRefusedError        403, 451: this base will not serve us; next base, never the same again soon
+│   ├── RateLimitedError            429, 418: wait `retry_after` seconds before any further request
+│   ├── UnknownSymbolError          the exchange has no such pair: the topic is wrong, not the exchange
+│   └── BadMarketDataError          a body or a candle that breaks an invariant: dropped, never stored
+├── ForecastError               a model could not be trained or asked
+│   ├── NotEnoughDataError          history is still filling, or a gap is in the way: wait
+│   └── TrainingError               the fit failed or diverged: the champion stays
+├── ModelStoreError             a checkpoint could not be had
+│   ├── NoChampionError             nothing published yet: serve nothing
+│   └── CorruptVersionError         digest, signature or samples differ: use another version
+├── AnswerError                 a request that gets no number; carries its HTTP status
+│   ├── BadParameterError           400
+│   ├── UnknownTokenError           404
+│   ├── UnknownTopicError           404
+│   └── NotReadyError               503 with `retry_after`: no model yet, or the newest candle is too old
+└── ChainError                  a submission that did not happen
+    ├── WalletError                 no mnemonic, or an unusable one: an operator must act
+    ├── ChainUnreachableError       node lost or silent: retry, next node if there is one
+    ├── ChainApiError               the node speaks another API version: retry seldom, an update is needed
+    ├── WrongChainError             the node belongs to another chain: an operator must act
+    ├── TopicError                  this topic cannot be answered now, whatever its windows; other topics go on
+    │   ├── NotWhitelistedError         the topic's creator must admit this wallet
+    │   ├── InactiveTopicError          the topic opens no windows
+    │   └── TopicDiffersError           the chain describes another topic than config.json
+    └── SubmissionError             this window got no answer from us; the reason is in the message
+        ├── NoAnswerError               inference gave no usable number while the window was open
+        ├── ImplausibleAnswerError      the number is far from what it can be: withheld
+        ├── UnitSuspectedError          several answers in a row beyond the network's others by a factor: withheld
+        ├── WindowClosedError           too late
+        ├── AlreadySubmittedError       the chain has our answer for this window
+        ├── NoFundsError                the wallet cannot pay
+        ├── FeeTooHighError             the chain asks for more than maxFees
+        └── TransactionLostError        sent, and not in a block before the window closed
 """
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar
 
 
@@ -63,21 +60,12 @@ class NodeError(Exception):
         # Keyword-only arguments would be lost when an error travels between training processes.
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
-    def as_text(self) -> str:
-        """The message and its hint on as many lines as there are of them."""
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
-
 
 def _rebuild(cls: type[NodeError], args: tuple[object, ...], state: dict[str, object]) -> NodeError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
     error.__dict__.update(state)
     return error
-
-
-def error_body(code: str, message: str, hint: str) -> bytes:
-    """The one form in which every HTTP error of the node leaves, as JSON."""
-    return json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False).encode()
 
 
 class ConfigError(NodeError):

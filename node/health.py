@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from node.errors import ConfigError, NodeError, error_body
+from node.error_body import error_body
+from node.errors import ConfigError, NodeError
 from node.listening import listening_address
 
 log = structlog.get_logger(__name__)
@@ -25,9 +26,9 @@ LIVE_PATH = "/health/live"
 READY_PATH = "/health/ready"
 METRICS_PATH = "/metrics"
 
-MOST_CONNECTIONS: Final = 32
+MAX_CONNECTIONS: Final = 32
 """At once, each with its thread. Whoever comes then takes the place of the one that has been there the longest."""
-LONGEST_CONNECTION_SECONDS: Final = 10.0
+MAX_CONNECTION_SECONDS: Final = 10.0
 """A scrape over a database that is busy takes seconds; whoever is longer about it says nothing, or does not read."""
 BACKLOG: Final = 128
 
@@ -102,7 +103,7 @@ class _Server(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._open[request] = time.monotonic()
-            while len(self._open) > MOST_CONNECTIONS:
+            while len(self._open) > MAX_CONNECTIONS:
                 self._cut_off(next(iter(self._open)))
         super().process_request(request, client_address)
 
@@ -115,7 +116,7 @@ class _Server(ThreadingHTTPServer):
         """Called twice a second: cut off whoever takes too long."""
         now = time.monotonic()
         with self._lock:
-            for request in [each for each, since in self._open.items() if now - since > LONGEST_CONNECTION_SECONDS]:
+            for request in [each for each, since in self._open.items() if now - since > MAX_CONNECTION_SECONDS]:
                 self._cut_off(request)
 
     def get_request(self) -> Any:

@@ -28,7 +28,7 @@ from node.secrets import hide, secret_names, without_secrets
 
 FIRST_NAMES: Final = ("timestamp", "level", "process", "event", "topic", "topics", "symbol", "interval", "model", "version")
 REPEAT_SECONDS: Final = 60.0
-MOST_REMEMBERED: Final = 500
+MAX_REMEMBERED_LINES: Final = 500
 SECRET_NAMES: Final = secret_names(Config, Settings)
 
 
@@ -55,7 +55,7 @@ class _Repeats:
                 raise structlog.DropEvent
             self._shown.pop(key, None)
             self._shown[key] = now, 0
-            if len(self._shown) > MOST_REMEMBERED:
+            if len(self._shown) > MAX_REMEMBERED_LINES:
                 del self._shown[next(iter(self._shown))]
         if repeated:
             event["repeated"] = repeated

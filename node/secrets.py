@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 MASK: Final = "**********"
 SHORTEST: Final = 6
 """What is shorter would be found in the middle of other words; no mnemonic and no key is."""
-MOST_REMEMBERED: Final = 100
+MAX_REMEMBERED_SECRETS: Final = 100
 
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^\s/:@'\"]*):[^\s/@'\"]+@")
 _SPACE: Final = r"(?:\s|\\+(?:[nrtfv]|x[0-9a-f]{2}|u[0-9a-f]{4}))+"
@@ -42,7 +42,7 @@ def _remember(value: str) -> None:
     with _lock:
         _remembered.pop(known, None)
         _remembered[known] = pattern
-        if len(_remembered) > MOST_REMEMBERED:
+        if len(_remembered) > MAX_REMEMBERED_SECRETS:
             del _remembered[next(iter(_remembered))]
 
 

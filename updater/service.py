@@ -23,7 +23,7 @@ from model_store.store import ModelStore
 from node.clock import Clock
 from node.config import ConfigFile
 from node.database import Heartbeats, journal_bytes, open_database
-from node.database_file import MOST_JOURNAL_BYTES
+from node.database_file import MAX_JOURNAL_BYTES
 from node.durations import MINUTE_MS
 from node.environment import Settings
 from node.errors import ModelStoreError
@@ -135,9 +135,9 @@ class Updater:
     def _look_at_journal(self) -> None:
         """Say that somebody keeps the database's journal from being emptied: it grows until the disk is full."""
         size = journal_bytes(self._engine)
-        if size > 2 * MOST_JOURNAL_BYTES:
+        if size > 2 * MAX_JOURNAL_BYTES:
             hint = "A program has been reading it for long, such as a shell or a backup: end it."
-            megabytes = size // MOST_JOURNAL_BYTES * MOST_JOURNAL_BYTES // 1024**2
+            megabytes = size // MAX_JOURNAL_BYTES * MAX_JOURNAL_BYTES // 1024**2
             log.warning("the journal of the database cannot be emptied", megabytes=megabytes, hint=hint)
 
     def _configure(self) -> None:

@@ -38,7 +38,7 @@ CHECK_SECONDS = 1.0
 RETRY_MS = 10 * MINUTE_MS
 """A topic whose training failed, or left it without a champion, is left alone for this long: twice as long each time after that."""
 
-MOST_DOUBLINGS = 5
+MAX_DOUBLINGS = 5
 
 REVIEW_MS = 5 * MINUTE_MS
 """How often it is looked at how the champions' answers turned out."""
@@ -64,7 +64,7 @@ class Failure:
     @property
     def rest_ms(self) -> int:
         """How long the topic is left alone."""
-        return RETRY_MS << min(self.times - 1, MOST_DOUBLINGS)
+        return RETRY_MS << min(self.times - 1, MAX_DOUBLINGS)
 
 
 class Trainer:

@@ -12,12 +12,12 @@ import structlog
 from node.errors import ChainApiError, ChainError, ChainUnreachableError, WrongChainError
 from worker.blocks import Blocks
 from worker.chain import Chain
-from worker.outcomes import Metrics
+from worker.metrics import Metrics
 
 log = structlog.get_logger("worker")
 
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
+MAX_PAUSE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Connection:
             except ChainError as error:
                 self._lost(error)
                 await asyncio.sleep(self._pause_after(error, pause))
-                pause = min(LONGEST_PAUSE, pause * 2)
+                pause = min(MAX_PAUSE_SECONDS, pause * 2)
 
     def _pause_after(self, error: ChainError, pause: float) -> float:
         if isinstance(error, ChainApiError):

@@ -13,7 +13,7 @@ from node.proxies import proxy_of
 from node.secrets import Secret
 from worker.chain import Chain
 from worker.connection import Connection
-from worker.outcomes import LOW_BALANCE, Metrics
+from worker.metrics import LOW_BALANCE, Metrics
 from worker.sender import Sender
 
 log = structlog.get_logger("worker")
@@ -23,7 +23,7 @@ FAUCET_PATH: Final = "/api/request"
 FAUCET_CHAIN: Final = "allora-testnet-1"
 FAUCET_SECONDS: Final = 15.0
 FIRST_PAUSE: Final = 60.0
-LONGEST_PAUSE: Final = 6 * 3600.0
+MAX_PAUSE_SECONDS: Final = 6 * 3600.0
 
 
 class Faucet:
@@ -46,7 +46,7 @@ class Faucet:
             wait, self._pause = FIRST_PAUSE * 5, FIRST_PAUSE
         else:
             wait = max(wait, self._pause)
-            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self._pause = min(MAX_PAUSE_SECONDS, self._pause * 2)
             log.warning("the faucet refused", reason=refusal, again_in_seconds=round(wait), wallet=address)
         self._not_before = now + wait
         return refusal is None

@@ -18,7 +18,7 @@ from node.errors import NoAnswerError
 from node.topics import ACCEPTED_HEADER, WORKER_AGENT
 from worker.nonce_time import PLACEHOLDER as NONCE_TIME
 
-LARGEST_BODY: Final = 128
+MAX_ANSWER_BYTES: Final = 128
 LARGEST_EXPONENT: Final = 40
 REQUEST_SECONDS: Final = 5.0
 REHEARSAL_AGENT: Final = f"{WORKER_AGENT}-rehearsal"
@@ -29,8 +29,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1
 
 def read_number(body: bytes) -> float:
     """The body as a finite float; ValueError saying what is wrong with it."""
-    if len(body) > LARGEST_BODY:
-        raise ValueError(f"answered more than {LARGEST_BODY} bytes")
+    if len(body) > MAX_ANSWER_BYTES:
+        raise ValueError(f"answered more than {MAX_ANSWER_BYTES} bytes")
     match = _NUMBER.fullmatch(body.decode("latin-1"))
     if match is None:
         raise ValueError(f"answered {body[:40]!r}, which is not a bare decimal")
@@ -121,9 +121,9 @@ class InferenceClient:
                 if response.status != 200:
                     raise ValueError(f"answered status {response.status}")
                 body = b""
-                while len(body) <= LARGEST_BODY and (chunk := await response.content.read(LARGEST_BODY + 1)):
+                while len(body) <= MAX_ANSWER_BYTES and (chunk := await response.content.read(MAX_ANSWER_BYTES + 1)):
                     body += chunk
-                if len(body) > LARGEST_BODY:
+                if len(body) > MAX_ANSWER_BYTES:
                     response.close()
         except TimeoutError:  # an OSError as well, but not one of the connection's
             raise

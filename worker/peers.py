@@ -12,7 +12,7 @@ from node.errors import ChainError, UnitSuspectedError
 from node.topics import Topic
 from worker.chain import Chain
 from worker.chain_answers import NetworkInferences
-from worker.outcomes import Metrics
+from worker.metrics import Metrics
 from worker.sanity_check import check_plausible
 from worker.unit_guard import MIN_OTHERS, Comparison, UnitGuard
 from worker.windows import Windows

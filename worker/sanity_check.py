@@ -13,8 +13,8 @@ from typing import Final
 from node.errors import ImplausibleAnswerError
 from node.topics import Target, Topic
 
-LARGEST_RETURN: Final = 1.0
-LARGEST_VOLATILITY: Final = 1.0
+MAX_SANE_RETURN: Final = 1.0
+MAX_SANE_VOLATILITY: Final = 1.0
 PRICE_FACTOR: Final = 2.0
 VOLATILITY_FACTOR: Final = 30.0
 
@@ -23,13 +23,13 @@ def check_plausible(topic: Topic, value: float, *, last: float | None, network: 
     """ImplausibleAnswerError if `value` cannot be right. `last` is our newest answer, `network` the others' middle."""
     target = topic.task.target
     if target is Target.LOG_RETURN:
-        if abs(value) > LARGEST_RETURN:
-            raise ImplausibleAnswerError(f"{value} is no log return: beyond ±{LARGEST_RETURN:g}", hint="Is it a price?")
+        if abs(value) > MAX_SANE_RETURN:
+            raise ImplausibleAnswerError(f"{value} is no log return: beyond ±{MAX_SANE_RETURN:g}", hint="Is it a price?")
         return
     if value <= 0:
         raise ImplausibleAnswerError(f"{value} is no {target}: it must be positive")
-    if target is Target.VOLATILITY and value > LARGEST_VOLATILITY:
-        raise ImplausibleAnswerError(f"{value} is no volatility: beyond {LARGEST_VOLATILITY:g}", hint="Is it a percentage?")
+    if target is Target.VOLATILITY and value > MAX_SANE_VOLATILITY:
+        raise ImplausibleAnswerError(f"{value} is no volatility: beyond {MAX_SANE_VOLATILITY:g}", hint="Is it a percentage?")
     factor = PRICE_FACTOR if target is Target.PRICE else VOLATILITY_FACTOR
     yardsticks = {"our last answer": last, "the network's": network}
     known = {name: yardstick for name, yardstick in yardsticks.items() if yardstick is not None and yardstick > 0}

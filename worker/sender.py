@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 ALREADY_SUBMITTED: Final = frozenset({68, 75, 78})
 INSUFFICIENT_FUNDS, OUT_OF_GAS, INSUFFICIENT_FEE, IN_CACHE, TIMEOUT_HEIGHT, WRONG_SEQUENCE = 5, 11, 13, 19, 30, 32
 BLOCKS_UNTIL_LOST: Final = 2
-MOST_ATTEMPTS: Final = 12
+MAX_ATTEMPTS: Final = 12
 BROADCAST_SECONDS: Final = 2.0
 HOLD_SECONDS: Final = 0.5
 """A node that takes longer to answer must not hold up the other topics; they go on as if it had said yes."""
@@ -77,7 +77,7 @@ class Sender:
     def __init__(self, chain: Chain, blocks: Blocks, wallet: Any, fees: Fees, max_retries: int | None = None) -> None:
         self.address = str(wallet.address())
         self.fees = fees
-        self._attempts = MOST_ATTEMPTS if max_retries is None else max_retries + 1
+        self._attempts = MAX_ATTEMPTS if max_retries is None else max_retries + 1
         self._chain = chain
         self._blocks = blocks
         self._wallet = wallet

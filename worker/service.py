@@ -26,12 +26,13 @@ from worker.connection import Connection, Pauses
 from worker.fees import Fees
 from worker.funds import Funds
 from worker.inference_client import InferenceClient
+from worker.metrics import Metrics
 from worker.network import network_of
 from worker.nonce_time import NonceTimes
-from worker.outcomes import Metrics
 from worker.sender import Sender
-from worker.tasks import LastingTask
-from worker.topic import Tools, TopicWorker
+from worker.supervised_loop import SupervisedLoop
+from worker.tools import Tools
+from worker.topic import TopicWorker
 from worker.transactions import Composer
 from worker.wallet import load_wallet
 
@@ -47,7 +48,7 @@ class Running:
     """A topic at work."""
 
     worker: TopicWorker
-    task: LastingTask
+    task: SupervisedLoop
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Session:
 
     tools: Tools
     topics: dict[int, Running] = field(default_factory=dict)
-    tasks: list[LastingTask] = field(default_factory=list)
+    tasks: list[SupervisedLoop] = field(default_factory=list)
 
     def opened(self, topic: int, nonce: int, end: int) -> None:
         """A window of some topic opened; others' topics are not ours to answer."""
@@ -77,7 +78,7 @@ class Session:
         for topic in wanted:
             if topic.id not in self.topics:
                 worker = TopicWorker(topic, self.tools)
-                self.topics[topic.id] = Running(worker, LastingTask(str(topic), worker.run, self.tools.metrics))
+                self.topics[topic.id] = Running(worker, SupervisedLoop(str(topic), worker.run, self.tools.metrics))
 
     async def close(self) -> None:
         """End every topic first, so that what is on its way still finds the chain, then the rest."""
@@ -194,10 +195,10 @@ class Worker:
         )
         self._metrics.forget_balance()
         session = Session(tools)
-        session.tasks.append(LastingTask("chain", connection.run, self._metrics))
+        session.tasks.append(SupervisedLoop("chain", connection.run, self._metrics))
         if sender is not None:
             funds = Funds(chain, connection, sender, self._metrics, network.faucet_url, self._settings.api_key)
-            session.tasks.append(LastingTask("funds", funds.run, self._metrics))
+            session.tasks.append(SupervisedLoop("funds", funds.run, self._metrics))
         log.info(
             "worker starts",
             network=network.chain_id,

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
-from node.clock import Clock
 from node.errors import (
     AlreadySubmittedError,
     ChainError,
@@ -28,15 +27,15 @@ from node.errors import (
 )
 from node.topics import Topic
 from worker import outcomes
-from worker.blocks import USUAL_SECONDS, Blocks
-from worker.chain import Chain, NotFound
-from worker.connection import Connection, Pauses
-from worker.inference_client import InferenceClient, Question
+from worker.blocks import USUAL_SECONDS
+from worker.chain import NotFound
+from worker.inference_client import Question
 from worker.network import LOCAL_CHAIN_ID
-from worker.nonce_time import NonceTime, NonceTimes, Way
-from worker.outcomes import Metrics, Outcome
+from worker.nonce_time import NonceTime, Way
+from worker.outcomes import Outcome
 from worker.peers import Peers
 from worker.sender import Sender
+from worker.tools import Tools
 from worker.topic_match import compare
 from worker.transactions import Composer
 from worker.windows import Window, Windows
@@ -58,22 +57,6 @@ ASIDE_SECONDS: Final = 2.0
 
 MAX_PAUSES: Final = 12
 """Half blocks to wait for what was sent before a restart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all topics share. Without a sender nothing is sent: a dry run."""
-
-    chain: Chain
-    connection: Connection
-    blocks: Blocks
-    clock: Clock
-    times: NonceTimes
-    inference: InferenceClient
-    metrics: Metrics
-    pauses: Pauses
-    sender: Sender | None
-    composer: Composer | None
 
 
 class TopicWorker:

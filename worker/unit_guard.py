@@ -34,12 +34,12 @@ MAX_RETURN_FACTOR: Final = 20.0
 LIKELY_MINUTE_RETURN: Final = 0.0005
 """About half of the deviation of a usual minute's log return; forecasts of returns are small beside what comes."""
 
-LARGEST_LOG_RETURN: Final = 1.0
-LARGEST_LIKELY_RETURN: Final = 0.1
-LARGEST_RETURN_OF_PRICE: Final = 1 / 400
+MAX_LOG_RETURN: Final = 1.0
+MAX_LIKELY_RETURN: Final = 0.1
+MAX_RETURN_OF_PRICE: Final = 1 / 400
 """A number within what a return may be, and by this much smaller than the other side's prices, is taken for a return."""
 
-LARGEST_RATIO: Final = 1e300
+MAX_RATIO: Final = 1e300
 
 NEAR: Final = 0.25
 """How far the logarithm of a factor may be from that of a suspected one."""
@@ -112,7 +112,7 @@ def _ratio(value: float, middle: float) -> float | None:
     """None for zeros and different signs."""
     if value == 0 or middle == 0 or (value > 0) != (middle > 0):
         return None
-    return min(LARGEST_RATIO, max(1 / LARGEST_RATIO, value / middle))
+    return min(MAX_RATIO, max(1 / MAX_RATIO, value / middle))
 
 
 def _return_for_price(value: float, middle: float) -> str:
@@ -123,7 +123,7 @@ def _return_for_price(value: float, middle: float) -> str:
 
 
 def _looks_like_return(number: float, price: float) -> bool:
-    return number <= 0 < price or 0 < number <= min(LARGEST_LIKELY_RETURN, price * LARGEST_RETURN_OF_PRICE)
+    return number <= 0 < price or 0 < number <= min(MAX_LIKELY_RETURN, price * MAX_RETURN_OF_PRICE)
 
 
 def _compare_returns(task: Task, found: Comparison, others: Sequence[float]) -> Comparison:
@@ -131,9 +131,9 @@ def _compare_returns(task: Task, found: Comparison, others: Sequence[float]) -> 
     likely = LIKELY_MINUTE_RETURN * math.sqrt(minutes(task.horizon))
     ours, sizes = abs(found.value), sorted(abs(other) for other in others)
     usual, large = statistics.median(sizes), sizes[(3 * len(sizes)) // 4]
-    if ours > LARGEST_LOG_RETURN:
+    if ours > MAX_LOG_RETURN:
         return replace(found, beyond=True, suspicion="our answer looks like a price where a log return belongs")
-    if usual > LARGEST_LOG_RETURN:
+    if usual > MAX_LOG_RETURN:
         return replace(found, beyond=True, suspicion="the others' answers look like prices where a log return belongs")
     if ours > MAX_RETURN_FACTOR * max(large, likely):
         ratio = ours / max(usual, likely)

@@ -21,7 +21,7 @@ from node.secrets import Secret
 log = structlog.get_logger(__name__)
 
 PREFIX = "allo"
-LARGEST_FILE = 2000
+MAX_WALLET_FILE_BYTES = 2000
 LENGTHS = frozenset({12, 15, 18, 21, 24})
 WORDS_ALONE = "It must be the 12 to 24 English words of a BIP-39 mnemonic, in their order, and nothing else."
 NEW_WALLET = "Who has words: allora-node wallet import puts them there. Who has none: allora-node wallet new makes a wallet."
@@ -83,7 +83,7 @@ def read_wallet(path: Path) -> Any:
     """The wallet of the mnemonic in `path`; WalletError if there is none. Never asks anybody."""
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(MAX_WALLET_FILE_BYTES + 1)
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except PermissionError:
         hint = f"Give it to the user this process runs as: chown {os.getuid()} on that file."

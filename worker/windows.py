@@ -29,8 +29,8 @@ from worker.outcomes import Outcome
 log = structlog.get_logger("worker")
 
 POLLS_PER_WINDOW: Final = 4
-SHORTEST_POLL: Final = 0.5
-LONGEST_POLL: Final = 15.0
+MIN_POLL_SECONDS: Final = 0.5
+MAX_POLL_SECONDS: Final = 15.0
 MAX_REMEMBERED: Final = 200
 MAX_NAMED_GAPS: Final = 20
 """More windows than these in one gap are said in one line."""
@@ -125,7 +125,7 @@ class Windows:
         connected = self._connection.opened_at_height
         if connected == self._asked_since:
             seconds = convert(self.window_blocks, Unit.BLOCKS, Unit.SECONDS, self._blocks.seconds)
-            pause = min(LONGEST_POLL, max(SHORTEST_POLL, seconds / POLLS_PER_WINDOW))
+            pause = min(MAX_POLL_SECONDS, max(MIN_POLL_SECONDS, seconds / POLLS_PER_WINDOW))
             with contextlib.suppress(TimeoutError):
                 nonce, end = await asyncio.wait_for(self._announced.get(), pause)
                 return self._new(nonce, end, announced=True)

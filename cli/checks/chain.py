@@ -8,15 +8,15 @@ import logging
 from cli.checks.finding import Finding, Look, State, failed, ok
 from cli.checks.network import beside_network
 from cli.context import Place
+from node.allo import UALLO_PER_ALLO
 from node.errors import ChainUnreachableError, NodeError, TopicDiffersError, WalletError
 from node.topics import Topic
 from worker.chain import Chain, NotFound
+from worker.metrics import LOW_BALANCE
 from worker.network import Network, network_of
-from worker.outcomes import LOW_BALANCE
 from worker.topic_match import compare
 from worker.wallet import load_wallet, wallet_file
 
-UALLO_PER_ALLO = 10**18
 FAUCET = "Ask the faucet for test tokens: https://faucet.testnet.allora.network"
 
 

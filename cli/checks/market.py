@@ -13,7 +13,7 @@ from node.clock import SystemClock
 from node.durations import Interval
 from node.errors import ExchangeUnreachableError, MarketError, UnknownSymbolError
 
-MOST_DRIFT_MS = 1_000
+MAX_DRIFT_MS = 1_000
 """The updater asks for a candle a second after its close."""
 
 OTHER_VARIABLES: Final = {"binance": "EXCHANGE_URLS"}
@@ -50,7 +50,7 @@ def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
 
 def _drift(exchange: Exchange, drift_ms: int, trip_ms: int) -> list[Finding]:
     said = f"{abs(drift_ms)} ms {'ahead of' if drift_ms >= 0 else 'behind'} {exchange.name}"
-    if abs(drift_ms) - trip_ms / 2 > MOST_DRIFT_MS:
+    if abs(drift_ms) - trip_ms / 2 > MAX_DRIFT_MS:
         return failed("clock", f"this machine's clock is {said}", "Let it be set by the network: sudo timedatectl set-ntp true")
     return ok("clock", said)
 

@@ -39,7 +39,7 @@ TWO_SIDED: Final = NormalDist().inv_cdf(0.975)
 SIGNIFICANT: Final = 1.96
 ANCHOR_MS: Final = 20 * MINUTE_MS
 LEAST_VARIANCE: Final = 1e-12
-LARGEST_R: Final = 0.9999
+MAX_CORRELATION: Final = 0.9999
 SIGMA_STEP: Final = 1e-4
 ASPECT_RATIO: Final = 0.5
 LEAST_ROWS: Final = 3
@@ -128,7 +128,7 @@ def correlation_low(actual: Floats, forecast: Floats, effective: float) -> float
     samples = min(float(len(actual)), effective)
     if samples <= LEAST_ROWS or np.ptp(actual) == 0 or np.ptp(forecast) == 0:
         return math.nan
-    r = float(np.clip(np.corrcoef(forecast, actual)[0, 1], -LARGEST_R, LARGEST_R))
+    r = float(np.clip(np.corrcoef(forecast, actual)[0, 1], -MAX_CORRELATION, MAX_CORRELATION))
     return math.tanh(math.atanh(r) - TWO_SIDED / math.sqrt(samples - LEAST_ROWS))
 
 

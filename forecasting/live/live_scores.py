@@ -26,7 +26,7 @@ SHOWN_MS: Final = 7 * DAY_MS
 SHOWN_HORIZONS: Final = 30
 ROLLING_MS: Final = DAY_MS
 ROLLING_HORIZONS: Final = 10
-MOST_POINTS: Final = 120
+MAX_ROLLING_POINTS: Final = 120
 """Of a rolling series: as many as a small plot can show."""
 
 
@@ -159,6 +159,6 @@ def _rolling(topic: Topic, walk: ForecastSeries) -> tuple[RollingSkill, ...]:
         for losses in walk.losses(topic.loss)
     )
     skill = (1 - own / of_baseline.where(of_baseline > 0)).to_numpy()
-    every = math.ceil(len(skill) / MOST_POINTS)
+    every = math.ceil(len(skill) / MAX_ROLLING_POINTS)
     places = range((len(skill) - 1) % every, len(skill), every)
     return tuple(RollingSkill(int(walk.times[place]), float(skill[place])) for place in places if not math.isnan(skill[place]))

@@ -6,7 +6,8 @@ import structlog
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from node.errors import AnswerError, NotReadyError, error_body
+from node.error_body import error_body
+from node.errors import AnswerError, NotReadyError
 
 log = structlog.get_logger(__name__)
 

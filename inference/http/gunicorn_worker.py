@@ -27,7 +27,7 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from node.errors import error_body
+from node.error_body import error_body
 
 log = structlog.get_logger(__name__)
 

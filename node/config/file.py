@@ -21,7 +21,7 @@ from node.topics import Topic
 
 log = structlog.get_logger(__name__)
 
-LARGEST_FILE = 1_000_000
+MAX_CONFIG_BYTES = 1_000_000
 ENCODING = "utf-8-sig"
 """UTF-8, with the mark at its beginning that some editors write, or without."""
 
@@ -67,8 +67,8 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
 def read_config(path: Path) -> str:
     """The text of `path`; ConfigError if it cannot be read."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"{path} is larger than {LARGEST_FILE} bytes", hint="It should be a short JSON file.")
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes", hint="It should be a short JSON file.")
         return path.read_bytes().decode(ENCODING)
     except OSError as error:
         hint = "Start from the config.json that comes with the node, or set CONFIG_FILE."

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from node.config.file import LARGEST_FILE, Config, parse_config, read_config
+from node.config.file import MAX_CONFIG_BYTES, Config, parse_config, read_config
 from node.errors import ConfigError, NodeError
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,7 @@ class SharedText:
     """
 
     _HEAD: Final = 8
-    _PLACE: Final = _HEAD + LARGEST_FILE
+    _PLACE: Final = _HEAD + MAX_CONFIG_BYTES
 
     def __init__(self) -> None:
         self._memory = mmap(-1, 1 + 2 * self._PLACE)

@@ -15,7 +15,7 @@ from simulator.chain.faults import Fault
 from simulator.chain.state import ChainState
 from simulator.chain.topics import ChainTopic
 
-MOST_SUBSCRIPTIONS = 5
+MAX_SUBSCRIPTIONS = 5
 """Of one client, as the real node allows by default."""
 
 WINDOW_OPENED = "emissions.v10.EventWorkerSubmissionWindowOpened"
@@ -111,8 +111,8 @@ class ChainWeb:
             client.subscriptions.pop(query, None)
         elif query in client.subscriptions:
             answer = _refused(request, "already subscribed")
-        elif len(client.subscriptions) >= MOST_SUBSCRIPTIONS:
-            answer = _refused(request, f"max_subscriptions_per_client {MOST_SUBSCRIPTIONS} reached")
+        elif len(client.subscriptions) >= MAX_SUBSCRIPTIONS:
+            answer = _refused(request, f"max_subscriptions_per_client {MAX_SUBSCRIPTIONS} reached")
         else:
             client.subscriptions[query] = request["id"]
         await client.socket.send_json(answer)

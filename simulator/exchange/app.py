@@ -23,7 +23,7 @@ from simulator.exchange.failures import Failures, Row
 from simulator.exchange.others import OtherSources
 
 DEFAULT_LIMIT: Final = 500
-LARGEST_LIMIT: Final = 1000
+MAX_ROWS_PER_PAGE: Final = 1000
 WEIGHT_PER_MINUTE: Final = 6000
 _LEGAL_SYMBOL: Final = re.compile(r"[A-Z0-9\-_.]{1,20}")
 _LEGAL_NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -108,7 +108,7 @@ class SimulatedExchange:
         limit = _number(request.query, "limit")
         if limit == 0:
             raise _BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
-        candles = self._window(symbol, interval, start, end, min(limit or DEFAULT_LIMIT, LARGEST_LIMIT))
+        candles = self._window(symbol, interval, start, end, min(limit or DEFAULT_LIMIT, MAX_ROWS_PER_PAGE))
         rows = self._failures.spoil(_wire(candles, interval), interval)
         return web.Response(
             text=self._failures.spoil_text(json.dumps(rows, separators=(",", ":"))), content_type="application/json"

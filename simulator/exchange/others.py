@@ -15,7 +15,7 @@ from node.clock import Clock
 from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from simulator.exchange.candles import CLOSE, HIGH, LOW, OPEN, VOLUME, Candles, Market, with_forming
 
-LARGEST_ANSWER: Final = 720
+MAX_KRAKEN_ROWS: Final = 720
 """Kraken's newest candles, and no older ones."""
 
 KRAKEN_TOKENS: Final = {"XBT": "BTC", "XDG": "DOGE"}
@@ -49,7 +49,7 @@ class OtherSources:
             return web.json_response({"error": ["EGeneral:Invalid arguments"]})
         if not pair.endswith("USD") or f"{token}USDT" not in self._market.symbols:
             return web.json_response({"error": ["EQuery:Unknown asset pair"]})
-        candles = self._newest(f"{token}USDT", interval, LARGEST_ANSWER)
+        candles = self._newest(f"{token}USDT", interval, MAX_KRAKEN_ROWS)
         rows = [row for row in _kraken_rows(candles) if row[0] > int(since)]
         last = int(candles.open_time[-2]) // SECOND_MS if len(candles) > 1 else 0
         return web.json_response({"error": [], "result": {f"X{pair[:-3]}ZUSD": rows, "last": last}})

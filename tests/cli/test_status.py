@@ -12,7 +12,8 @@ from pytest_httpserver import HTTPServer
 from node.health import Check, StatusServer
 from tests.cli.test_command import allora_node
 from tests.updater.test_process import free_port
-from worker.outcomes import ACCEPTED, Metrics, Outcome
+from worker.metrics import Metrics
+from worker.outcomes import ACCEPTED, Outcome
 from worker.unit_guard import Comparison
 
 TOPIC = {

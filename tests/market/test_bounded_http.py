@@ -15,6 +15,7 @@ from pytest_httpserver import HTTPServer
 import market.deadline
 from market.bounded_http import BoundedHttp
 from node.errors import ExchangeUnreachableError
+from tests.support.errors import error_text
 
 NAME = "exchange.example"
 
@@ -136,7 +137,7 @@ def test_a_proxy_that_never_answers_is_left_and_named_without_its_password(
         http(connecting=25.0, reading=25.0, total=0.5).get(f"{scheme}://{NAME}/", {})
     assert time.perf_counter() - begun < 20
     assert caught.value.message == f"{scheme}://{NAME}/: no answer in time through the proxy http://127.0.0.1:{silent[1]}"
-    assert "passphrase" not in caught.value.as_text()
+    assert "passphrase" not in error_text(caught.value)
     assert "no_proxy" in caught.value.hint
 
 
@@ -147,7 +148,7 @@ def test_a_proxy_that_refuses_says_what_it_said(
     with pytest.raises(ExchangeUnreachableError) as caught:
         http().get(f"https://{NAME}/", {})
     assert f"through the proxy http://{httpserver.host}:{httpserver.port} (Tunnel connection failed" in caught.value.message
-    assert "passphrase" not in caught.value.as_text()
+    assert "passphrase" not in error_text(caught.value)
 
 
 def test_what_a_proxy_answers_names_it(

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from node import database_file
 from node.database import Heartbeats, journal_bytes, open_database
-from node.database_file import MOST_JOURNAL_BYTES, switch_to_wal
+from node.database_file import MAX_JOURNAL_BYTES, switch_to_wal
 
 
 class Clock:
@@ -141,9 +141,9 @@ def test_the_journal_shrinks_once_nobody_needs_what_is_in_it(
     reader.execute("SELECT * FROM heartbeats").fetchall()
     for number in range(40):
         writer.beat("updater", number, {"filler": f"{number:04}" * 500_000})
-    assert journal_bytes(engine) > MOST_JOURNAL_BYTES
+    assert journal_bytes(engine) > MAX_JOURNAL_BYTES
     reader.execute("COMMIT")
     for number in range(3):
         writer.beat("updater", number, {})
-    assert journal_bytes(engine) <= MOST_JOURNAL_BYTES
+    assert journal_bytes(engine) <= MAX_JOURNAL_BYTES
     reader.close()

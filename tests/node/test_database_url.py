@@ -14,6 +14,7 @@ from node.database import open_database
 from node.database_url import DRIVERS, database_url
 from node.environment import load_settings
 from node.errors import ConfigError
+from tests.support.errors import error_text
 from tests.support.paths import ROOT
 from tests.updater.test_process import free_port
 
@@ -42,7 +43,7 @@ def test_a_database_that_no_node_can_use_is_refused_by_its_variable_and_without_
     with pytest.raises(ConfigError, match="DATABASE_URL: ") as caught:
         load_settings()
     assert said in caught.value.message
-    assert "hidden-word" not in caught.value.as_text()
+    assert "hidden-word" not in error_text(caught.value)
     with pytest.raises(ConfigError, match="DATABASE_URL"):
         open_database(url)
 

@@ -12,6 +12,7 @@ import pytest
 from node.config import Config
 from node.environment import DEMO_FILE, load_settings
 from node.errors import ConfigError
+from tests.support.errors import error_text
 from tests.support.paths import ROOT
 
 
@@ -44,7 +45,7 @@ def test_an_environment_file_that_cannot_be_understood_is_one_message_without_an
         load_settings()
     assert said in caught.value.message
     assert caught.value.hint
-    assert "secret-of-mine" not in caught.value.as_text()
+    assert "secret-of-mine" not in error_text(caught.value)
 
 
 def test_an_environment_file_that_cannot_be_read_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DatabaseError
 
 from node.errors import NodeError
-from node.health import MOST_CONNECTIONS, Check, StatusServer
+from node.health import MAX_CONNECTIONS, Check, StatusServer
 from node.probe import main as probe
 
 
@@ -111,7 +111,7 @@ def test_a_loop_that_has_ended_is_no_life(port: Port) -> None:
 @pytest.mark.parametrize("said", [b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: node\r\n"])
 def test_a_crowd_that_says_nothing_takes_few_threads_and_keeps_nobody_from_an_answer(port: Port, said: bytes) -> None:
     before = threading.active_count()
-    crowd = [socket.create_connection(("127.0.0.1", port.server.port), timeout=10) for _ in range(4 * MOST_CONNECTIONS)]
+    crowd = [socket.create_connection(("127.0.0.1", port.server.port), timeout=10) for _ in range(4 * MAX_CONNECTIONS)]
     try:
         for client in crowd:
             try:
@@ -120,8 +120,8 @@ def test_a_crowd_that_says_nothing_takes_few_threads_and_keeps_nobody_from_an_an
                 continue  # it has made room already
         assert port.ask("/health/live")[0] == 200
         assert port.ask("/metrics")[0] == 200
-        assert len(port.server._server._open) <= MOST_CONNECTIONS
-        assert threading.active_count() - before <= 2 * MOST_CONNECTIONS
+        assert len(port.server._server._open) <= MAX_CONNECTIONS
+        assert threading.active_count() - before <= 2 * MAX_CONNECTIONS
     finally:
         for client in crowd:
             client.close()

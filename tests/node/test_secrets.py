@@ -21,6 +21,7 @@ from node.errors import ConfigError, WalletError
 from node.logs import SECRET_NAMES, configure_logs
 from node.secrets import MASK, SHORTEST, Secret, hide
 from node.start import exit_for
+from tests.support.errors import error_text
 
 WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
 KEY = 'UP-"quoted"-0123456789'
@@ -133,7 +134,7 @@ def test_a_password_in_a_url_is_shown_nowhere(log: Log) -> None:
         open_database(url.replace("://", "+a b://"))
     with pytest.raises(SystemExit):
         exit_for(ConfigError(f"{url} is wrong", hint=f"look at {url}"))
-    shown += caught.value.as_text() + said()
+    shown += error_text(caught.value) + said()
     assert shown.count("node:") >= 4
     assert "hunter22" not in shown
 

@@ -28,7 +28,7 @@ from model_store.store import ModelStore
 from node.clock import ManualClock, SystemClock
 from node.config import ConfigFile, load_config
 from node.database import Heartbeats, open_database
-from node.database_file import MOST_JOURNAL_BYTES
+from node.database_file import MAX_JOURNAL_BYTES
 from node.durations import Interval
 from node.environment import Settings
 from node.errors import ConfigError, NodeError
@@ -205,7 +205,7 @@ def test_a_journal_that_somebody_keeps_from_being_emptied_is_said(settings: Sett
     with capture_logs() as logs:
         service._look_after_safely()
         with (tmp_path / "node.db-wal").open("r+b") as journal:
-            journal.truncate(2 * MOST_JOURNAL_BYTES + 1)
+            journal.truncate(2 * MAX_JOURNAL_BYTES + 1)
         service._look_after_safely()
     service.close()
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == [

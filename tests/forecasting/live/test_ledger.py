@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from forecasting.live.ledger import COLUMNS, EDGES, Ledger, ServedAnswer
-from forecasting.live.live_scores import MOST_POINTS, live_scores
+from forecasting.live.live_scores import MAX_ROLLING_POINTS, live_scores
 from market.candle_store import CandleStore
 from node.database import open_database
 from node.durations import Duration, Interval
@@ -120,7 +120,7 @@ def test_scores_are_told_together_and_by_version_newest_first(engine: Engine) ->
     assert scores[0].first_ms == START_MS
     assert scores[0].last_ms == START_MS + 899 * MINUTE
     assert scores[0].scores.coverage_90 is not None
-    assert 1 < len(scores[0].rolling) <= MOST_POINTS
+    assert 1 < len(scores[0].rolling) <= MAX_ROLLING_POINTS
     assert scores[0].rolling[-1].time_ms == scores[0].last_ms
     assert scores[0].rolling[-1].skill == pytest.approx(scores[0].scores.skill)
 

@@ -29,6 +29,7 @@ from node.errors import (
 from node.secrets import Secret
 from simulator.exchange.candles import VALUES
 from simulator.exchange.synthetic import SyntheticMarket
+from tests.support.errors import error_text
 from tests.support.exchange_server import running_exchange
 from tests.support.market_candles import NOW_MS
 
@@ -274,7 +275,7 @@ def test_coingeckos_key_goes_into_a_header_and_nowhere_else(httpserver: HTTPServ
         client.candles("BTCUSDT", Interval.HOUR, 0, NOW)
     ((request, _),) = httpserver.log
     assert request.headers[KEY_HEADER] == key
-    assert key not in request.url + caught.value.as_text() + str(logs)
+    assert key not in request.url + error_text(caught.value) + str(logs)
     client.close()
     plain = CoinGecko(httpserver.url_for(""), clock)
     with pytest.raises(ExchangeRefusedError):

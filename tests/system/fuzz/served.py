@@ -30,7 +30,7 @@ from tests.system.fuzz.spoken import said
 
 CLIENTS = 4
 SECONDS = 10
-LARGEST_ANSWER = 8_000_000
+MAX_KRAKEN_ROWS = 8_000_000
 HANG_UP = 0.02
 """Part of the clients that do not wait for their answer."""
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
@@ -81,7 +81,7 @@ def ask(port: int, request: bytes, random: Random) -> bytes | None:
             if random.random() < HANG_UP:
                 return b""
             client.shutdown(socket.SHUT_WR)
-            while (part := client.recv(65_536)) and len(received) < LARGEST_ANSWER:
+            while (part := client.recv(65_536)) and len(received) < MAX_KRAKEN_ROWS:
                 received += part
         except TimeoutError:
             return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NodeError, RateLimitedError
+from tests.support.errors import error_text
 
 LONGEST_MESSAGE = 2_000
 LONGEST_SILENCE_SECONDS = 3 * 24 * 3600
@@ -30,7 +31,7 @@ class Target:
 
 def check_refusal(error: NodeError, longest: int = LONGEST_MESSAGE) -> None:
     """A refusal can be written down anywhere, is no longer than that many bytes, and asks for no endless silence."""
-    said = error.as_text().encode()
+    said = error_text(error).encode()
     assert len(said) <= longest, f"a message of {len(said)} bytes"
     if isinstance(error, RateLimitedError):
         assert 0 < error.retry_after <= LONGEST_SILENCE_SECONDS

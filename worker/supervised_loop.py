@@ -1,4 +1,4 @@
-"""Tasks that last as long as the worker: none ends without a word, and one that fails is started again."""
+"""Loops that run as long as the worker: none ends without a word, and one that fails is started again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 
 import structlog
 
-from worker.outcomes import Metrics
+from worker.metrics import Metrics
 
 log = structlog.get_logger("worker")
 
 AGAIN_SECONDS: Final = 2.0
 WELL_SECONDS: Final = 60.0
-"""A task that has run for so long since it failed is well again."""
+"""A loop that has run for so long since it failed is well again."""
 
 
-class LastingTask:
+class SupervisedLoop:
     """Runs `work` until cancelled. Make it in a running event loop."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[None]], metrics: Metrics) -> None:

@@ -20,11 +20,11 @@ from structlog.testing import capture_logs
 
 from simulator.chain.service import ChainService
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
-from worker import tasks
+from worker import supervised_loop
 from worker.chain_answers import price_of
-from worker.outcomes import Metrics
+from worker.metrics import Metrics
 from worker.service import Worker
-from worker.tasks import LastingTask
+from worker.supervised_loop import SupervisedLoop
 
 RunChain = Callable[..., RunningChain]
 RunWorker = Callable[..., RunningWorker]
@@ -35,8 +35,8 @@ def problems(worker: Worker) -> list[str]:
 
 
 def test_a_task_that_fails_is_started_again_is_visible_and_is_well_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(tasks, "WELL_SECONDS", 0.1)
+    monkeypatch.setattr(supervised_loop, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(supervised_loop, "WELL_SECONDS", 0.1)
     began = []
 
     async def work() -> None:
@@ -47,7 +47,7 @@ def test_a_task_that_fails_is_started_again_is_visible_and_is_well_again(monkeyp
             await asyncio.sleep(3600)
 
     async def run() -> tuple[str | None, str | None, str | None]:
-        lasting = LastingTask("it", work, Metrics(CollectorRegistry()))
+        lasting = SupervisedLoop("it", work, Metrics(CollectorRegistry()))
         await asyncio.sleep(0.005)
         failed = lasting.problem
         while len(began) < 3:
