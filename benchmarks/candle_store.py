@@ -74,8 +74,8 @@ def main() -> None:
         ):
             table.add_row(what, f"{took * 1000:.1f}", f"{count / took:,.0f}")
         Console().print(table)
-        verdict = "reached" if read < GOAL_SECONDS else "MISSED"
-        print(f"goal: {DAYS} days of minutes into a frame in less than {GOAL_SECONDS:.0f} s: {verdict} ({read:.2f} s)")
+        decision = "reached" if read < GOAL_SECONDS else "MISSED"
+        print(f"goal: {DAYS} days of minutes into a frame in less than {GOAL_SECONDS:.0f} s: {decision} ({read:.2f} s)")
 
 
 if __name__ == "__main__":

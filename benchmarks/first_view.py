@@ -107,8 +107,8 @@ def main() -> None:
     console = Console()
     console.print(table)
     chart = median(rows["the dashboard's chart"])
-    verdict = "reached" if chart <= GOAL_SECONDS else "missed"
-    console.print(f"goal: words and chart within {GOAL_SECONDS:.0f} s: {verdict} ({chart:.2f} s)")
+    decision = "reached" if chart <= GOAL_SECONDS else "missed"
+    console.print(f"goal: words and chart within {GOAL_SECONDS:.0f} s: {decision} ({chart:.2f} s)")
 
 
 if __name__ == "__main__":

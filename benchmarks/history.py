@@ -107,8 +107,8 @@ def main() -> None:
     table.add_row("archive, then REST", f"{wall:.1f}", f"{work:.1f}", f"{count / work:,.0f}")
     table.add_row("yardstick: REST alone", f"{rest_wall:.1f}", f"{rest_work:.1f}", f"{count / rest_work:,.0f}")
     Console().print(table)
-    verdict = "reached" if work < GOAL_SECONDS else "MISSED"
-    print(f"goal: at most {GOAL_SECONDS:.0f} s of work: {verdict} ({work:.1f} s); candles that differ from the truth: {wrong}")
+    decision = "reached" if work < GOAL_SECONDS else "MISSED"
+    print(f"goal: at most {GOAL_SECONDS:.0f} s of work: {decision} ({work:.1f} s); candles that differ from the truth: {wrong}")
     sys.exit(1 if wrong else 0)
 
 

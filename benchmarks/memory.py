@@ -61,8 +61,8 @@ def main() -> None:
         f"{len(outcome.latencies) / seconds:,.0f} requests/s; refused {dict(outcome.refused)}, other {dict(outcome.failed)}"
     )
     grown = held[-1][1].megabytes - held[0][1].megabytes
-    verdict = "reached" if grown <= MOST_MEGABYTES else "missed"
-    console.print(f"goal: no more than {MOST_MEGABYTES:.0f} MB more at the end: {verdict} ({grown:+.1f})")
+    decision = "reached" if grown <= MOST_MEGABYTES else "missed"
+    console.print(f"goal: no more than {MOST_MEGABYTES:.0f} MB more at the end: {decision} ({grown:+.1f})")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def main() -> None:
     for what, taken in (("a poll", polls), ("yardstick: the newest candles, asked of SQLite itself", bare)):
         table.add_row(what, f"{median(taken):.4f}", f"{max(taken):.4f}")
     Console().print(table)
-    verdict = "reached" if median(polls) <= GOAL_SECONDS else "MISSED"
-    print(f"goal: an idle poll in at most {GOAL_SECONDS} s: {verdict} ({median(polls):.3f} s)")
+    decision = "reached" if median(polls) <= GOAL_SECONDS else "MISSED"
+    print(f"goal: an idle poll in at most {GOAL_SECONDS} s: {decision} ({median(polls):.3f} s)")
 
 
 if __name__ == "__main__":

@@ -233,8 +233,8 @@ def main() -> None:
                     p50, p99 = np.percentile(latencies, [50, 99]) * 1000
                     table.add_row(str(connections), name, f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}", f"{rate / bare_rate:.2f}")
     console.print(table)
-    verdict = "reached" if min(ratios) >= GOAL else "missed"
-    console.print(f"goal: at least {GOAL} of the bare route's requests per second: {verdict} ({min(ratios):.2f})")
+    decision = "reached" if min(ratios) >= GOAL else "missed"
+    console.print(f"goal: at least {GOAL} of the bare route's requests per second: {decision} ({min(ratios):.2f})")
 
 
 if __name__ == "__main__":

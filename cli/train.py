@@ -1,4 +1,4 @@
-"""`allora-node train`: hold the updater's contest now, instead of waiting for its schedule."""
+"""`allora-node train`: train a challenger now, as the updater does, instead of waiting for its schedule."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def train(
 ) -> None:
     """Train a candidate for each topic now, and let the gate decide whether it becomes champion.
 
-    The same contest that the updater holds by itself, on the candles that are stored; the candidate is published either way. A
-    topic that a running updater is training just now is refused. Exit code 1 if some topic could not be trained.
+    The same training and the same gate as the updater's own, on the candles that are stored; the candidate is published either way.
+    A topic that a running updater is training just now is refused. Exit code 1 if some topic could not be trained.
 
     Examples:
 
@@ -85,11 +85,11 @@ def _train(
     max_epochs: int | None,
     say: Callable[[str], None],
 ) -> dict[Task, str]:
-    """Hold the contests; what the trainer last said of each model."""
+    """Train the challengers; what the trainer last said of each model."""
     from node.database import Heartbeats, open_database
     from updater.metrics import UpdaterMetrics
     from updater.progress import ProgressBoard, State
-    from updater.trainer import Due, Trainer
+    from updater.trainer import DueTraining, Trainer
 
     said: dict[Task, str] = {}
 
@@ -108,7 +108,7 @@ def _train(
     settings = place.settings.model_copy(update={"log_level": "warning"})
     trainer = Trainer(settings, store, clock, current, UpdaterMetrics(), lambda _: True, lambda *_: None)
     trainer.configure(section, ())
-    trainer.train([Due(each, "asked for") for each in topics], threading.Event())
+    trainer.train([DueTraining(each, "asked for") for each in topics], threading.Event())
     return said
 
 

@@ -1,14 +1,12 @@
-"""One topic's contest, held in a process of its own: train a candidate, judge it beside baseline and champion.
+"""A training process: trains one topic's candidate and compares it with baseline and champion, its rival.
 
-What goes in and comes out is small and plain; the process reads candles and champion itself, and writes nothing.
+The process reads candles and champion itself, and writes nothing. It alone loads torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import pandas as pd
 import structlog
@@ -28,7 +26,8 @@ from node.database import open_database
 from node.errors import ForecastError, NoChampionError, NodeError
 from node.logs import configure_logs
 from node.topics import Topic, symbol_of
-from updater.promotion_gate import judge
+from updater.challenge import Challenge, FailedTraining, TrainedChallenger
+from updater.promotion_gate import evaluate_challenger
 
 log = structlog.get_logger(__name__)
 
@@ -37,58 +36,23 @@ REPORT_SECONDS: Final = 5.0
 """How often a training says how far it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """What a training process is told."""
-
-    topic: Topic
-    database_url: str
-    model_store: Path
-    history_ms: int
-    max_epochs: int
-    now_ms: int
-    because: str | None
-    log_level: Literal["debug", "info", "warning", "error"]
-    log_format: Literal["auto", "console", "json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A candidate with its verdict, ready to be published."""
-
-    topic: Topic
-    metadata: VersionMetadata
-    graph: bytes = field(repr=False)
-    weights: bytes = field(repr=False)
-    skill: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A topic that has no candidate this time, and why."""
-
-    topic: Topic
-    error: Exception
-
-
-def hold(contest: Contest) -> Trained | Failed:
-    """Run in a training process: candles in, candidate and verdict out. An error is a result like any other."""
-    configure_logs("updater", contest.log_level, contest.log_format)
-    with structlog.contextvars.bound_contextvars(topic=contest.topic.id):
+def train_challenger(challenge: Challenge) -> TrainedChallenger | FailedTraining:
+    """Train a candidate and decide on it; an error is a result like any other."""
+    configure_logs("updater", challenge.log_level, challenge.log_format)
+    with structlog.contextvars.bound_contextvars(topic=challenge.topic.id):
         try:
-            return _hold(contest)
+            return _train(challenge)
         except NodeError as error:
-            return Failed(contest.topic, error)
+            return FailedTraining(challenge.topic, error)
         except Exception as error:
             log.exception("training failed unexpectedly", error=error)
-            return Failed(contest.topic, error)
+            return FailedTraining(challenge.topic, error)
 
 
-def _hold(contest: Contest) -> Trained:
-    topic, task = contest.topic, contest.topic.task
-    candles = _candles(contest, topic.leader)
-    champion = _champion(contest)
+def _train(challenge: Challenge) -> TrainedChallenger:
+    topic, task = challenge.topic, challenge.topic.task
+    candles = _candles(challenge, topic.leader)
+    champion = _champion(challenge)
     weights = champion.weights_path.read_bytes() if champion else None
     candidate = train(
         task,
@@ -96,7 +60,7 @@ def _hold(contest: Contest) -> Trained:
         topic.loss,
         candles,
         seed=SEED,
-        max_epochs=contest.max_epochs,
+        max_epochs=challenge.max_epochs,
         features=topic.features,
         leader=topic.leader,
         champion=weights,
@@ -104,7 +68,9 @@ def _hold(contest: Contest) -> Trained:
     )
     if not candidate.scores.earned:
         candidate = without_skill(candidate, candles)
-    verdict = judge(candidate.scores, _versus(contest, candidate, champion, candles), champion is not None)
+    decision = evaluate_challenger(
+        candidate.scores, _compare_with_champion(challenge, candidate, champion, candles), champion is not None
+    )
     metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
@@ -117,34 +83,36 @@ def _hold(contest: Contest) -> Trained:
         shrinkage=candidate.shrinkage,
         intervals=candidate.intervals.to_dict(),
         scores=candidate.scores.to_dict(),
-        gate=Gate(promoted=verdict.promoted, reason=_told(verdict.reason, contest.because)),
+        gate=Gate(promoted=decision.promoted, reason=_explain(decision.reason, challenge.because)),
         samples=tuple(Sample(**sample) for sample in candidate.samples),
         parent=champion.name if champion and candidate.warm_started else None,
     )
-    return Trained(topic, metadata, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
+    return TrainedChallenger(topic, metadata, candidate.graph, candidate.weights, candidate.scores.skill, candidate.seconds)
 
 
-def _told(verdict: str, because: str | None) -> str:
-    """The verdict, with what led to the training where that was not the schedule."""
-    return verdict if because is None else f"{verdict}; trained because {because}"
+def _explain(decision: str, because: str | None) -> str:
+    """Add to the reason what led to the training, where that was not the schedule."""
+    return decision if because is None else f"{decision}; trained because {because}"
 
 
-def _candles(contest: Contest, leader: str | None) -> pd.DataFrame:
+def _candles(challenge: Challenge, leader: str | None) -> pd.DataFrame:
     """The topic's history, with the candles of a `leader` beside it."""
-    store = CandleStore(open_database(contest.database_url))
-    interval, start_ms = contest.topic.task.interval, contest.now_ms - contest.history_ms
-    own = store.window(contest.topic.task.symbol, interval, start_ms, contest.now_ms)
-    return own if leader is None else beside(own, store.window(symbol_of(leader), interval, start_ms, contest.now_ms))
+    store = CandleStore(open_database(challenge.database_url))
+    interval, start_ms = challenge.topic.task.interval, challenge.now_ms - challenge.history_ms
+    own = store.window(challenge.topic.task.symbol, interval, start_ms, challenge.now_ms)
+    return own if leader is None else beside(own, store.window(symbol_of(leader), interval, start_ms, challenge.now_ms))
 
 
-def _champion(contest: Contest) -> Version | None:
+def _champion(challenge: Challenge) -> Version | None:
     try:
-        return ModelStore(contest.model_store, SystemClock()).champion(contest.topic.task)
+        return ModelStore(challenge.model_store, SystemClock()).champion(challenge.topic.task)
     except NoChampionError:
         return None
 
 
-def _versus(contest: Contest, candidate: Candidate, champion: Version | None, candles: pd.DataFrame) -> Comparison | None:
+def _compare_with_champion(
+    challenge: Challenge, candidate: Candidate, champion: Version | None, candles: pd.DataFrame
+) -> Comparison | None:
     """Candidate and champion on the candles that neither has learned from; None where that cannot be had."""
     if champion is None or champion.manifest.test_start_ms is None:
         return None
@@ -152,9 +120,9 @@ def _versus(contest: Contest, candidate: Candidate, champion: Version | None, ca
     end = candidate.test_end_ms
     try:
         signature = Signature.from_dict(champion.manifest.signature)
-        theirs = walk_forward(champion.session, signature, _candles(contest, signature.leader), start, end)
+        theirs = walk_forward(champion.session, signature, _candles(challenge, signature.leader), start, end)
         ours = walk_forward(open_session(candidate.graph), candidate.signature, candles, start, end)
-        return ours.compare(theirs, contest.topic.loss)
+        return ours.compare(theirs, challenge.topic.loss)
     except ForecastError as error:
         log.warning("champion cannot be compared with", model=str(candidate.signature.task), error=error)
         return None

@@ -21,14 +21,14 @@ ENOUGH: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateDecision:
     """The decision and its reason in words, as it will stand in the manifest."""
 
     promoted: bool
     reason: str
 
 
-def judge(candidate: Scores, against_champion: Comparison | None, has_champion: bool) -> Verdict:
+def evaluate_challenger(candidate: Scores, against_champion: Comparison | None, has_champion: bool) -> GateDecision:
     """Decide on a candidate.
 
     `candidate` holds its scores against the baseline on its test part. `against_champion` compares it, as the first, with the
@@ -39,14 +39,14 @@ def judge(candidate: Scores, against_champion: Comparison | None, has_champion: 
     else:
         case = "it showed no skill on data it never saw and became the baseline"
     if not has_champion:
-        return Verdict(True, f"promoted: {case}; there was no champion")
+        return GateDecision(True, f"promoted: {case}; there was no champion")
     if against_champion is None or against_champion.n_effective < ENOUGH:
-        return Verdict(False, f"refused: {case}; too little data that neither it nor the champion has learned from")
+        return GateDecision(False, f"refused: {case}; too little data that neither it nor the champion has learned from")
     versus = f"{against_champion.n} forecasts beside the champion (DM {against_champion.dm:+.2f})"
     if against_champion.dm_log10 is not None and against_champion.dm_log10 < -NOISE:
-        return Verdict(False, f"refused: {case}; worse as scored (DM {against_champion.dm_log10:+.2f}) on {versus}")
+        return GateDecision(False, f"refused: {case}; worse as scored (DM {against_champion.dm_log10:+.2f}) on {versus}")
     if against_champion.first_loss <= against_champion.second_loss:
-        return Verdict(True, f"promoted: {case}; not worse on {versus}")
+        return GateDecision(True, f"promoted: {case}; not worse on {versus}")
     if candidate.earned and against_champion.dm >= -NOISE:
-        return Verdict(True, f"promoted: {case}; not worse beyond noise on {versus}")
-    return Verdict(False, f"refused: {case}; worse on {versus}")
+        return GateDecision(True, f"promoted: {case}; not worse beyond noise on {versus}")
+    return GateDecision(False, f"refused: {case}; worse on {versus}")

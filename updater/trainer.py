@@ -25,7 +25,7 @@ from node.environment import Settings
 from node.errors import CorruptVersionError, ForecastError, ModelStoreError, NotEnoughDataError, TrainingError
 from node.parent_watchdog import tied_to_this_process
 from node.topics import Task, Topic
-from updater.challenger import Contest, Failed, Trained, hold
+from updater.challenge import Challenge, FailedTraining, TrainedChallenger
 from updater.champions import Champions
 from updater.disk_space import lack_of_room
 from updater.live_skill import Finding
@@ -47,7 +47,7 @@ Review = Callable[[Topic, UpdaterSection, int], Finding | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueTraining:
     """A topic to train, and why."""
 
     topic: Topic
@@ -136,22 +136,22 @@ class Trainer:
         elif self._age_of_newest(task, now_ms) >= self._section.skill_window.ms:
             self._complaints[task] = finding.reason
 
-    def due(self) -> list[Due]:
+    def due(self) -> list[DueTraining]:
         """Topics to train now: without champion first, then those whose answers were bad or whose newest version is too old."""
-        missing: dict[Task, Due] = {}
-        aged: dict[Task, Due] = {}
+        missing: dict[Task, DueTraining] = {}
+        aged: dict[Task, DueTraining] = {}
         for topic in self._topics:
             if not self._is_filled(topic) or self._is_resting(topic.task):
                 continue
             if not self._champions.has(topic.task):
-                missing.setdefault(topic.task, Due(topic, "no champion"))
+                missing.setdefault(topic.task, DueTraining(topic, "no champion"))
             elif topic.task in self._complaints:
-                aged.setdefault(topic.task, Due(topic, self._complaints[topic.task]))
+                aged.setdefault(topic.task, DueTraining(topic, self._complaints[topic.task]))
             elif self._age_of_newest(topic.task, self._clock.now_ms()) >= self._section.retrain_every.ms:
-                aged.setdefault(topic.task, Due(topic, f"older than {self._section.retrain_every}"))
+                aged.setdefault(topic.task, DueTraining(topic, f"older than {self._section.retrain_every}"))
         return [*missing.values(), *aged.values()]
 
-    def _has_room(self, due: list[Due]) -> bool:
+    def _has_room(self, due: list[DueTraining]) -> bool:
         """On a disk that is nearly full trainings wait: candles and answers need what is left."""
         lack = lack_of_room(self._settings.folders)
         if lack:
@@ -160,26 +160,26 @@ class Trainer:
                 self._current.update(item.topic.task, detail=lack)
         return lack is None
 
-    def train(self, due: list[Due], stop: threading.Event) -> None:
-        """Hold a contest for each of `due`, several at a time, and publish each result as it comes."""
+    def train(self, due: list[DueTraining], stop: threading.Event) -> None:
+        """Train a challenger for each of `due`, several at a time, and publish each result as it comes."""
         for item in due:
             self._current.update(item.topic.task, state=State.TRAINING, detail=item.reason)
             log.info("training", topic=item.topic.id, model=str(item.topic.task), reason=item.reason)
             if item.topic.task in self._complaints:
                 self._metrics.remedies.labels(item.topic.id, "retrained").inc()
-        contests = [self._contest(item.topic) for item in due]
+        challenges = [self._describe_challenge(item.topic) for item in due]
         self._complaints.clear()
-        for result in _hold_all(contests, self._section.training_jobs, stop):
-            if isinstance(result, Failed):
+        for result in _train_all(challenges, self._section.training_jobs, stop):
+            if isinstance(result, FailedTraining):
                 self._fail(result)
                 continue
             try:
                 self._publish(result)
             except (ModelStoreError, OSError) as error:
-                self._fail(Failed(result.topic, error))
+                self._fail(FailedTraining(result.topic, error))
 
-    def _contest(self, topic: Topic) -> Contest:
-        return Contest(
+    def _describe_challenge(self, topic: Topic) -> Challenge:
+        return Challenge(
             topic=topic,
             database_url=self._settings.database_url,
             model_store=self._settings.model_store,
@@ -191,7 +191,7 @@ class Trainer:
             log_format=self._settings.log_format,
         )
 
-    def _publish(self, result: Trained) -> None:
+    def _publish(self, result: TrainedChallenger) -> None:
         topic, task, gate = result.topic, result.topic.task, result.metadata.gate
         version = self._store.publish(task, graph=result.graph, weights=result.weights, metadata=result.metadata).version
         if gate.promoted:
@@ -205,9 +205,11 @@ class Trainer:
         else:
             self._rest(task)
         self._current.update(task, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
-        log.info("trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
+        log.info(
+            "trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason
+        )
 
-    def _fail(self, result: Failed) -> None:
+    def _fail(self, result: FailedTraining) -> None:
         task = result.topic.task
         self._rest(task, anew=isinstance(result.error, NotEnoughDataError))
         self._metrics.trainings.labels(result.topic.id, "failed").inc()
@@ -239,29 +241,29 @@ class Trainer:
         return abs(now_ms - created)
 
 
-def _hold_all(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
+def _train_all(challenges: list[Challenge], jobs: int, stop: threading.Event) -> Iterator[TrainedChallenger | FailedTraining]:
     """Results as they come.
 
     A training process that dies (out of memory, say) breaks the whole pool, so what is left is then trained one by one: only
     the topic that kills its process fails.
     """
-    left = {contest.topic.id: contest for contest in contests}
+    left = {challenge.topic.id: challenge for challenge in challenges}
     with _killed_when(stop):
-        for result in _in_parallel(contests, jobs, stop):
+        for result in _in_parallel(challenges, jobs, stop):
             del left[result.topic.id]
             yield result
-        for contest in left.values():
+        for challenge in left.values():
             if stop.is_set():
                 return
             died = TrainingError("the training process died", hint="Is there enough memory? Lower updater.historyDays.")
-            yield next(_in_parallel([contest], 2, stop), Failed(contest.topic, died))
+            yield next(_in_parallel([challenge], 2, stop), FailedTraining(challenge.topic, died))
 
 
-def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> Iterator[Trained | Failed]:
-    """Results of the contests whose process lived. joblib runs a single job in this very process, so never fewer than two."""
+def _in_parallel(challenges: list[Challenge], jobs: int, stop: threading.Event) -> Iterator[TrainedChallenger | FailedTraining]:
+    """Results of the trainings whose process lived. joblib runs a single job in this very process, so never fewer than two."""
     try:
         yield from Parallel(n_jobs=max(2, jobs), backend="loky", return_as="generator_unordered", **tied_to_this_process())(
-            delayed(hold)(c) for c in contests
+            delayed(train_in_process)(challenge) for challenge in challenges
         )
     except RuntimeError as error:
         # Both kinds mean that the pool is gone: killed because of `stop`, or broken because one of its processes died.
@@ -270,6 +272,13 @@ def _in_parallel(contests: list[Contest], jobs: int, stop: threading.Event) -> I
         if not isinstance(error, TerminatedWorkerError):
             raise
         log.error("a training process died", error=error)
+
+
+def train_in_process(challenge: Challenge) -> TrainedChallenger | FailedTraining:
+    """Train in a process of its own. Only there is torch loaded: the updater itself starts sooner and stays small without it."""
+    from updater.challenger import train_challenger  # noqa: PLC0415
+
+    return train_challenger(challenge)
 
 
 @contextmanager

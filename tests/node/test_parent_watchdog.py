@@ -19,7 +19,7 @@ import threading
 from tests.support.updater_stand_ins import train_for_long
 from updater import trainer
 
-trainer.hold = train_for_long
+trainer.train_in_process = train_for_long
 list(trainer._in_parallel(["first", "second"], 2, threading.Event()))
 """
 BACKTEST = """

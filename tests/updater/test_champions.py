@@ -16,7 +16,7 @@ from node.errors import NoChampionError, TrainingError
 from tests.support.tiny_models import tiny_graph, tiny_metadata
 from tests.updater.test_trainer import Workshop
 from updater import trainer as trainer_module
-from updater.challenger import Contest, Failed, Trained
+from updater.challenge import Challenge, FailedTraining, TrainedChallenger
 from updater.champions import VERIFY_MS
 from updater.trainer import RETRY_MS
 
@@ -49,11 +49,11 @@ def flip_a_bit(path: Path, *, leave_a_mark: bool = False) -> None:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def refused(contests: list[Contest], *_: object) -> Iterator[Trained]:
+def refused(challenges: list[Challenge], *_: object) -> Iterator[TrainedChallenger]:
     """Trainings whose candidates never pass."""
-    for number, contest in enumerate(contests):
-        metadata = tiny_metadata(contest.topic.task, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
-        yield Trained(contest.topic, metadata, tiny_graph(0.5 + number), b"w", skill=0.0, seconds=1.0)
+    for number, challenge in enumerate(challenges):
+        metadata = tiny_metadata(challenge.topic.task, 0.5 + number, gate=Gate(promoted=False, reason="refused: worse"))
+        yield TrainedChallenger(challenge.topic, metadata, tiny_graph(0.5 + number), b"w", skill=0.0, seconds=1.0)
 
 
 def live(shop: Workshop, minutes: int) -> int:
@@ -124,7 +124,7 @@ def test_a_pointer_that_cannot_be_read_just_now_is_left_alone(shop: Workshop, mo
 def test_a_damaged_pointer_and_candidates_that_never_pass_make_one_training_a_day_and_few_versions(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer_module, "_hold_all", refused)
+    monkeypatch.setattr(trainer_module, "_train_all", refused)
     publish(shop, 0.1)
     pointer_of(shop).write_bytes(b"damaged")
     assert live(shop, 3 * DAY_MS // MINUTE_MS // 10) <= 1
@@ -139,17 +139,19 @@ def test_a_damaged_pointer_and_candidates_that_never_pass_make_one_training_a_da
 
 
 def test_trainings_that_fail_again_and_again_become_seldom(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(contests: list[Contest], *_: object) -> Iterator[Failed]:
-        for contest in contests:
-            yield Failed(contest.topic, TrainingError("the training process died"))
+    def failing(challenges: list[Challenge], *_: object) -> Iterator[FailedTraining]:
+        for challenge in challenges:
+            yield FailedTraining(challenge.topic, TrainingError("the training process died"))
 
-    monkeypatch.setattr(trainer_module, "_hold_all", failing)
+    monkeypatch.setattr(trainer_module, "_train_all", failing)
     assert live(shop, 1 + RETRY_MS // MINUTE_MS) == 2
     assert live(shop, DAY_MS // MINUTE_MS) < 12
 
 
 def test_a_failure_of_a_clock_that_was_ahead_puts_nothing_off(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "_hold_all", lambda contests, *_: [Failed(contests[0].topic, TrainingError("no"))])
+    monkeypatch.setattr(
+        trainer_module, "_train_all", lambda challenges, *_: [FailedTraining(challenges[0].topic, TrainingError("no"))]
+    )
     shop.clock.set_ahead(DAY_MS / 1000)
     shop.trainer.train(shop.trainer.due(), threading.Event())
     assert shop.due() == []

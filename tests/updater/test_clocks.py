@@ -15,7 +15,7 @@ from tests.updater.test_live_skill import SECTION, TOPIC, WRONG, Served
 from tests.updater.test_trainer import Workshop
 from updater import trainer as trainer_module
 from updater.candle_sync import BACKFILL_EVERY_MS, REMIND_MS
-from updater.challenger import Contest, Failed
+from updater.challenge import Challenge, FailedTraining
 from updater.trainer import RETRY_MS, REVIEW_MS
 
 AHEAD = [86_400, 731 * 86_400, -86_400]
@@ -25,10 +25,10 @@ AHEAD = [86_400, 731 * 86_400, -86_400]
 def test_a_training_that_failed_while_the_clock_was_wrong_rests_for_its_minutes_and_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
-    def fail(contest: Contest) -> Failed:
-        return Failed(contest.topic, TrainingError("it was meant to"))
+    def fail(challenge: Challenge) -> FailedTraining:
+        return FailedTraining(challenge.topic, TrainingError("it was meant to"))
 
-    monkeypatch.setattr(trainer_module, "_hold_all", lambda contests, *_: map(fail, contests))
+    monkeypatch.setattr(trainer_module, "_train_all", lambda challenges, *_: map(fail, challenges))
     shop = Workshop(tmp_path, 1)
     shop.clock.set_ahead(ahead)
     shop.trainer.train(shop.trainer.due(), threading.Event())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation.scores import Comparison, Scores
 from tests.support.scored_arrays import score
-from updater.promotion_gate import ENOUGH, NOISE, judge
+from updater.promotion_gate import ENOUGH, NOISE, evaluate_challenger
 
 SCORES = score(np.array([1.0, -1.0, 2.0, 0.5]), np.array([0.5, -0.5, 1.0, 0.2]), np.zeros(4), 1, "mse")
 
@@ -33,8 +33,8 @@ def scores(skill: float) -> Scores:
 
 
 def test_without_a_champion_a_candidate_that_is_not_worse_than_the_baseline_is_promoted() -> None:
-    assert judge(scores(0.1), None, False).promoted
-    assert judge(scores(0.0), None, False).promoted
+    assert evaluate_challenger(scores(0.1), None, False).promoted
+    assert evaluate_challenger(scores(0.0), None, False).promoted
 
 
 @given(skills, comparisons)
@@ -42,10 +42,10 @@ def test_a_candidate_worse_than_the_champion_as_scored_beyond_noise_is_refused_h
     skill: float, beside: Comparison
 ) -> None:
     worse = replace(beside, first_loss=0.0, second_loss=1.0, dm=5.0, dm_log10=-NOISE - 0.01, n_effective=ENOUGH)
-    verdict = judge(scores(skill), worse, True)
-    assert not verdict.promoted
-    assert "as scored" in verdict.reason
-    assert judge(scores(skill), replace(worse, dm_log10=-NOISE + 0.01), True).promoted
+    decision = evaluate_challenger(scores(skill), worse, True)
+    assert not decision.promoted
+    assert "as scored" in decision.reason
+    assert evaluate_challenger(scores(skill), replace(worse, dm_log10=-NOISE + 0.01), True).promoted
 
 
 def test_a_candidate_better_in_the_mean_and_worse_as_scored_has_not_earned_its_place() -> None:
@@ -57,28 +57,28 @@ def test_a_candidate_better_in_the_mean_and_worse_as_scored_has_not_earned_its_p
 
 @given(skills)
 def test_a_champion_is_never_replaced_without_a_comparison(skill: float) -> None:
-    assert not judge(scores(skill), None, True).promoted
+    assert not evaluate_challenger(scores(skill), None, True).promoted
 
 
 @given(skills, comparisons)
 def test_a_candidate_worse_than_the_champion_beyond_noise_is_refused(skill: float, beside: Comparison) -> None:
     worse = replace(beside, first_loss=beside.second_loss + 1, dm=-abs(beside.dm) - NOISE - 0.01)
-    assert not judge(scores(skill), worse, True).promoted
+    assert not evaluate_challenger(scores(skill), worse, True).promoted
 
 
 @given(skills, comparisons)
 def test_a_candidate_that_is_better_on_enough_data_is_promoted(skill: float, beside: Comparison) -> None:
     better = replace(beside, second_loss=beside.first_loss + 1, dm=abs(beside.dm), n_effective=beside.n_effective + ENOUGH)
-    assert judge(scores(skill), better, True).promoted
+    assert evaluate_challenger(scores(skill), better, True).promoted
 
 
 def test_noise_does_not_count_against_skill_but_does_against_the_bare_baseline() -> None:
     a_little_worse = Comparison(n=500, n_effective=50, first_loss=1.01, second_loss=1.0, dm=-0.5, dm_p=0.6)
-    assert judge(scores(0.01), a_little_worse, True).promoted
-    assert not judge(scores(0.0), a_little_worse, True).promoted
+    assert evaluate_challenger(scores(0.01), a_little_worse, True).promoted
+    assert not evaluate_challenger(scores(0.0), a_little_worse, True).promoted
 
 
 @given(skills, st.none() | comparisons, st.booleans())
 def test_every_verdict_says_why_in_words_that_fit_the_decision(skill: float, beside: Comparison | None, champion: bool) -> None:
-    verdict = judge(scores(skill), beside, champion)
-    assert verdict.reason.startswith("promoted: " if verdict.promoted else "refused: ")
+    decision = evaluate_challenger(scores(skill), beside, champion)
+    assert decision.reason.startswith("promoted: " if decision.promoted else "refused: ")

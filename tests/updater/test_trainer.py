@@ -26,7 +26,8 @@ from node.topics import Topic
 from tests.support.tiny_models import tiny_graph, tiny_metadata
 from tests.support.updater_stand_ins import candles
 from updater import trainer as trainer_module
-from updater.challenger import Contest, Failed, Trained, hold
+from updater.challenge import Challenge, FailedTraining, TrainedChallenger
+from updater.challenger import train_challenger
 from updater.disk_space import TRAINING_NEEDS_BYTES
 from updater.live_skill import Finding, Reviewer
 from updater.metrics import UpdaterMetrics
@@ -131,14 +132,14 @@ def test_one_topic_without_candles_fails_alone_and_rests_before_the_next_try(tmp
     assert shop.due() == [3]
 
 
-def deadly(contest: Contest) -> Trained | Failed:
+def deadly(challenge: Challenge) -> TrainedChallenger | FailedTraining:
     """Stands in for a training that is killed for its memory."""
-    if contest.topic.id == 3:
+    if challenge.topic.id == 3:
         import os  # noqa: PLC0415
         import signal  # noqa: PLC0415
 
         os.kill(os.getpid(), signal.SIGKILL)
-    return hold(contest)
+    return train_challenger(challenge)
 
 
 def test_a_training_process_that_is_killed_takes_no_other_topic_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,12 +239,12 @@ def test_a_version_that_cannot_be_written_fails_its_training_alone(tmp_path: Pat
     (shop.models.root / "ETH").parent.mkdir(parents=True)
     (shop.models.root / "ETH").write_text("where a folder should be made")
 
-    def trained(contests: list[Contest], *_: object) -> Iterator[Trained]:
-        for topic in (contest.topic for contest in contests):
+    def trained(challenges: list[Challenge], *_: object) -> Iterator[TrainedChallenger]:
+        for topic in (challenge.topic for challenge in challenges):
             metadata = tiny_metadata(topic.task, 0.1)
-            yield Trained(topic, metadata, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
+            yield TrainedChallenger(topic, metadata, tiny_graph(0.1), b"weights", skill=0.0, seconds=1.0)
 
-    monkeypatch.setattr(trainer_module, "_hold_all", trained)
+    monkeypatch.setattr(trainer_module, "_train_all", trained)
     with capture_logs() as logs:
         shop.trainer.train(shop.trainer.due(), threading.Event())
     assert [entry["topic"] for entry in logs if entry["event"] == "training failed"] == [1]

@@ -38,7 +38,7 @@ from tests.system.month.chain import CHAIN_ID, Client, InProcessChain
 from tests.system.month.event_loop import SimulatedLoop
 from tests.system.month.exchange import InProcessExchange, adapter_to
 from tests.system.month.scheduler import Process, Scheduler, SimulatedClock
-from updater.challenger import hold
+from updater.challenger import train_challenger
 from updater.service import Updater
 from worker.inference_client import InferenceClient
 from worker.service import Worker
@@ -137,7 +137,7 @@ def in_simulation(scheduler: Scheduler, exchange: InProcessExchange) -> Iterator
         for module in (node.loops, inference.answers.watcher, inference.answers.ledger_writer):
             stack.enter_context(mock.patch.object(module, "threading", shim))
         stack.enter_context(mock.patch.object(market.bounded_http, "HTTPAdapter", adapter_to(exchange)))
-        stack.enter_context(mock.patch.object(updater.trainer, "_hold_all", lambda contests, *_: map(hold, contests)))
+        stack.enter_context(mock.patch.object(updater.trainer, "_hold_all", lambda challenges, *_: map(train_challenger, challenges)))
         stack.enter_context(mock.patch.object(updater.challenger, "configure_logs"))
         yield
 
