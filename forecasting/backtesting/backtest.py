@@ -22,7 +22,7 @@ from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.dataset.bars import beside
 from forecasting.dataset.long_deviation import reach_ms
 from forecasting.evaluation.scores import ForecastSeries, Scores, walk_forward
-from forecasting.models import model_named
+from forecasting.models import get_model
 from forecasting.prediction.onnx_session import open_session
 from forecasting.prediction.recent_residuals import bars_to_follow
 from forecasting.training.train import Candidate, train, without_skill
@@ -184,7 +184,7 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
         features=plan.features, leader=_leader(plan, trial),
     )  # fmt: skip
-    earned = candidate.scores.earned or model_named(trial.model).plain
+    earned = candidate.scores.earned or get_model(trial.model).plain
     return candidate if earned else without_skill(candidate, history)
 
 

@@ -11,16 +11,18 @@ prevent neural networks from overfitting", Journal of Machine Learning Research,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings, network_model
 from forecasting.models.recurrence import final_states
 
 
 @dataclass(frozen=True, slots=True)
-class BiRNNSettings:
-    """What is chosen before training."""
+class BiRNNSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     window: int = 24
     """Bars the network reads."""
@@ -29,6 +31,9 @@ class BiRNNSettings:
     layers: int = 2
     dropout: float = 0.1
     """Part of the states silenced in training, between layers and before the head."""
+
+    def build(self, features: int) -> nn.Module:
+        return BiRNN(features, self)
 
 
 class BiRNN(nn.Module):
@@ -59,3 +64,6 @@ class BiRNN(nn.Module):
             both = torch.cat((states[-2], states[-1]), dim=1)
         answer: Tensor = self.head(self.dropout(both))
         return answer.squeeze(1)
+
+
+MODEL: Final = network_model(BiRNNSettings())

@@ -11,10 +11,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings
+
 
 @dataclass(frozen=True, slots=True)
-class LstmGruSettings:
-    """What is chosen before training."""
+class LstmGruSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     kind: Literal["lstm", "gru"] = "lstm"
     window: int = 24
@@ -22,6 +24,9 @@ class LstmGruSettings:
     hidden: int = 24
     dropout: float = 0.1
     """Part of the state silenced in training, before the head."""
+
+    def build(self, features: int) -> nn.Module:
+        return LstmGru(features, self)
 
 
 class LstmGru(nn.Module):

@@ -6,19 +6,25 @@ Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning represent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings, network_model
+
 
 @dataclass(frozen=True, slots=True)
-class MLPSettings:
-    """What is chosen before training."""
+class MLPSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     window: int = 4
     """Bars the network reads; what is older, the features say."""
     hidden: int = 48
     layers: int = 2
     dropout: float = 0.1
+
+    def build(self, features: int) -> nn.Module:
+        return MLP(features, self)
 
 
 class MLP(nn.Module):
@@ -38,3 +44,6 @@ class MLP(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         answer: Tensor = self.head(self.hidden(windows.flatten(1)))
         return answer.squeeze(1)
+
+
+MODEL: Final = network_model(MLPSettings())

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from forecasting.arrays import Floats, Integers
 from forecasting.dataset.windows import Dataset, Parts, sigma_at
 from forecasting.evaluation.losses import SCALED
-from forecasting.models import Model, model_named
+from forecasting.models import Model, get_model
 from forecasting.models.ensemble import Ensemble
 from forecasting.models.ridge import NO_PENALTY, PENALTIES, Line, OutOfFoldPredictions, fit_line, fit_lines, walk_line
 from forecasting.models.trained_model import TrainedModel
@@ -68,14 +68,14 @@ class _Assembly:
     def __init__(self, dataset: Dataset, parts: Parts, plan: FitPlan) -> None:
         self.dataset, self.parts, self.plan = dataset, parts, plan
         self.signature = dataset.signature
-        self.kind: Model = plan.kind or model_named(self.signature.model)
+        self.kind: Model = plan.kind or get_model(self.signature.model)
         if self.signature.target not in self.kind.targets:
             forecast = " and ".join(self.kind.targets)
             raise TrainingError(f"{self.signature.model} forecasts {forecast}, not {self.signature.target}")
         features = len(self.signature.features)
         self.model = TrainedModel(self.kind.build(features), features)
         self.before_test = np.concatenate((parts.training, parts.validation, parts.calibration))
-        self.penalties = PENALTIES if self.kind.line == "ridge" else NO_PENALTY
+        self.penalties = PENALTIES if self.kind.regression == "ridge" else NO_PENALTY
 
     def run(self) -> Assembled:
         dataset, model = self.dataset, self.model
@@ -103,7 +103,7 @@ class _Assembly:
 
     def _walk_line(self) -> OutOfFoldPredictions:
         """Fit the line on all before the test part, and the trust in it on its answers walked forward."""
-        if self.kind.line is None:
+        if self.kind.regression is None:
             return OutOfFoldPredictions(self.before_test, np.zeros(len(self.before_test)), 0.0)
         out_of_fold = walk_line(self.features, self.targets, self.before_test, self.signature.steps, self.penalties)
         (line,) = fit_lines(self.features[self.before_test], self.targets[self.before_test], [out_of_fold.penalty])
@@ -117,7 +117,7 @@ class _Assembly:
         """Teach the network what a line of the training rows leaves, and trust it as far as the calibration rows allow."""
         parts, network = self.parts, self.model.network
         line = Line.flat(self.features.shape[1])
-        if self.kind.line is not None:
+        if self.kind.regression is not None:
             line, _ = fit_line(self.features, self.targets, parts.training, parts.validation, self.penalties)
         said = line(self.features)
         loss = correcting(self.plan.loss, self.unit)

@@ -22,7 +22,7 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, candles_digest, split
 from forecasting.evaluation.losses import loss_of
 from forecasting.evaluation.scores import Scores, walk_over
-from forecasting.models import Model, model_named
+from forecasting.models import Model, get_model
 from forecasting.models.trained_model import TrainedModel
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.onnx_session import open_session
@@ -115,7 +115,7 @@ def without_skill(candidate: Candidate, candles: pd.DataFrame) -> Candidate:
     """The same candidate, shrunk all the way: it answers the baseline. `candles` are those it was trained on."""
     dataset = build_dataset(candidate.signature, candles)
     rows = dataset.between(candidate.test_start_ms, candidate.test_end_ms)
-    network = model_named(candidate.signature.model).build(len(candidate.signature.features))
+    network = get_model(candidate.signature.model).build(len(candidate.signature.features))
     model, provenance = from_safetensors(candidate.weights, network)
     model.become_baseline()
     before = dataset.between(candidate.data_start_ms, candidate.test_start_ms - candidate.signature.horizon.ms - 1)
@@ -166,7 +166,7 @@ def signature_of(
 
     A model that names its features itself reads those, whatever was chosen.
     """
-    kind = kind or model_named(model)
+    kind = kind or get_model(model)
     names = affordable_features(choose_features(task.target, features, leader) if kind.features is None else kind.features, bars)
     return Signature(
         token=task.token,

@@ -15,12 +15,13 @@ from forecasting.models import MODELS
 from forecasting.models.ridge import PENALTIES, fit_lines, walk_line
 from forecasting.training.torch_losses import DRIVING, correcting
 from forecasting.training.train import Candidate, train
-from node.config import LOSSES as CONFIGURABLE_LOSSES
-from node.config import MODELS as CONFIGURABLE_MODELS
 from node.durations import Duration, Interval
 from node.errors import TrainingError
+from node.model_names import LOSS_NAMES as CONFIGURABLE_LOSSES
+from node.model_names import MODEL_NAMES as CONFIGURABLE_MODELS
 from node.topics import Target, Task
 from tests.forecasting.conftest import SHORT
+from tests.support.paths import ROOT
 
 PRICE = Task("BTC", Target.PRICE, Duration.parse("1m"))
 
@@ -30,7 +31,8 @@ def quick(task: Task, model: str, candles: pd.DataFrame, loss: str = "mse", epoc
 
 
 def test_the_registry_is_what_the_config_allows() -> None:
-    assert tuple(MODELS) == CONFIGURABLE_MODELS
+    files = sorted((ROOT / "forecasting/models").glob("*.py"))
+    assert {file.stem for file in files if "\nMODEL: Final = " in file.read_text()} == set(MODELS) == set(CONFIGURABLE_MODELS)
     assert set(DRIVING) == set(LOSSES) == set(CONFIGURABLE_LOSSES)
     assert all(set(model.features or ()) <= set(FEATURES) for model in MODELS.values())
 
@@ -38,7 +40,7 @@ def test_the_registry_is_what_the_config_allows() -> None:
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_model_trains_and_is_served_for_volatility(name: str, volatility_task: Task, candles: pd.DataFrame) -> None:
     candidate = quick(volatility_task, name, candles)
-    baseline = MODELS[name].line is None
+    baseline = MODELS[name].regression is None
     assert (candidate.scores.ratio == 1.0) is baseline
     assert candidate.scores.ratio <= 1.0
     assert (candidate.shrinkage == 0) is baseline
