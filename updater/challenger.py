@@ -15,9 +15,10 @@ import structlog
 
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
-from forecasting.evaluation.scores import Comparison, walk_forward
+from forecasting.dataset.windows import build_dataset
+from forecasting.evaluation.scores import Comparison, walk_over
 from forecasting.prediction.onnx_session import open_session
-from forecasting.training.train import Candidate, train, without_skill
+from forecasting.training.train import Candidate, shrink_to_baseline, train
 from forecasting.training.training_loop import Progress
 from market.candle_store import CandleStore
 from model_store.manifest import Gate, Sample, VersionMetadata
@@ -102,8 +103,8 @@ def _hold(contest: Contest) -> Trained:
         on_progress=_reporter(topic),
     )
     if not candidate.scores.earned:
-        candidate = without_skill(candidate, candles)
-    verdict = judge(candidate.scores, _versus(contest, candidate, champion, candles), champion is not None)
+        candidate = shrink_to_baseline(candidate)
+    verdict = judge(candidate.scores, _versus(contest, candidate, champion), champion is not None)
     metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
@@ -143,7 +144,7 @@ def _champion(contest: Contest) -> Version | None:
         return None
 
 
-def _versus(contest: Contest, candidate: Candidate, champion: Version | None, candles: pd.DataFrame) -> Comparison | None:
+def _versus(contest: Contest, candidate: Candidate, champion: Version | None) -> Comparison | None:
     """Candidate and champion on the candles that neither has learned from; None where that cannot be had."""
     if champion is None or champion.manifest.test_start_ms is None:
         return None
@@ -151,8 +152,11 @@ def _versus(contest: Contest, candidate: Candidate, champion: Version | None, ca
     end = candidate.test_end_ms
     try:
         signature = Signature.from_dict(champion.manifest.signature)
-        theirs = walk_forward(champion.session, signature, _candles(contest, signature.leader), start, end)
-        ours = walk_forward(open_session(candidate.graph), candidate.signature, candles, start, end)
+        ours_read = candidate.dataset
+        alike = signature == candidate.signature and signature.leader == contest.topic.leader
+        theirs_read = ours_read if alike else build_dataset(signature, _candles(contest, signature.leader))
+        theirs = walk_over(champion.session, theirs_read, theirs_read.between(start, end))
+        ours = walk_over(open_session(candidate.graph), ours_read, ours_read.between(start, end))
         return ours.compare(theirs, contest.topic.loss)
     except ForecastError as error:
         log.warning("champion cannot be compared with", model=str(candidate.signature.task), error=error)

@@ -60,7 +60,7 @@ class Run:
     bars: Bars
 
 
-def runs_of(candles: pd.DataFrame, interval: Interval) -> list[Run]:
+def split_into_runs(candles: pd.DataFrame, interval: Interval) -> list[Run]:
     """Cut a candle frame at its gaps."""
     times = candles["open_time"].to_numpy(np.int64)
     if len(times) == 0:

@@ -24,7 +24,7 @@ from forecasting.arrays import Floats
 from forecasting.dataset.bars import Bars, lag, standard_deviation
 from forecasting.dataset.feature_catalogue import deviation
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.volatility_features import SMALLEST_DEVIATION
+from forecasting.dataset.volatility_features import MIN_RETURN_DEVIATION
 from node.topics import Target
 from node.truth import unit
 
@@ -42,12 +42,12 @@ ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviati
 """How a volatility per bar is measured over so many bars, by the name that a model's signature has for it."""
 
 
-def targets_of(bars: Bars, signature: Signature) -> Targets:
+def compute_targets(bars: Bars, signature: Signature) -> Targets:
     """Baseline, scale and truth at every candle of one run."""
     steps = signature.steps
     if signature.target is Target.VOLATILITY:
         volatility = ESTIMATORS[signature.estimator](bars, steps)
-        trailing = np.log(np.maximum(volatility, SMALLEST_DEVIATION))
+        trailing = np.log(np.maximum(volatility, MIN_RETURN_DEVIATION))
         return Targets(baseline=trailing, scale=np.where(np.isnan(trailing), np.nan, 1.0), actual=_lead(trailing, steps))
     logs = np.log(bars.close)
     scale = deviation(bars, signature.scale_span) * math.sqrt(steps)

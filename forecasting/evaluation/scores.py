@@ -21,8 +21,8 @@ from forecasting.evaluation.direction import checks_of, direction_of
 from forecasting.evaluation.significance import diebold_mariano
 from forecasting.evaluation.topic_errors import Paid, telling
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.onnx_session import answers_at
-from forecasting.prediction.recent_residuals import bounds_at, rows_counted
+from forecasting.prediction.onnx_session import forecast_rows
+from forecasting.prediction.recent_residuals import compute_bounds, find_counted_rows
 from node.durations import HOUR_MS
 from node.errors import ForecastError, NotEnoughDataError
 from node.topics import Target
@@ -311,8 +311,8 @@ def walk_over(
     """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
     if len(rows) == 0:
         raise NotEnoughDataError(f"no candle of {dataset.signature.task} in this span has a whole window and a known outcome")
-    counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
-    said = answers_at(session, dataset, np.union1d(rows, counted))
+    counted = rows[:0] if intervals is None else find_counted_rows(dataset, rows)
+    said = forecast_rows(session, dataset, np.union1d(rows, counted))
     wanted = said.at(rows)
     return ForecastSeries(
         times=dataset.times[rows],
@@ -322,7 +322,7 @@ def walk_over(
         scale=wanted.scale,
         steps=dataset.signature.steps,
         target=dataset.signature.target,
-        bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
+        bounds=None if intervals is None else compute_bounds(intervals, dataset, wanted, said.at(counted)),
         # A volatility is measured in no deviation of returns.
         sigma=None if dataset.signature.target is Target.VOLATILITY else sigma_at(dataset, rows),
     )

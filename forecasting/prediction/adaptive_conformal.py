@@ -29,7 +29,7 @@ from node.durations import HOUR_MS
 PLACES_PER_HORIZON: Final = 4
 """Errors counted in a horizon: its neighbours overlap, and say nearly the same."""
 
-SLOWEST, FASTEST = 0.1, 0.5
+MIN_HORIZON_GAIN, MAX_HORIZON_GAIN = 0.1, 0.5
 """Bounds of what a horizon of misses adds to the log of a stretch, which is the former for an hour and grows with its root: where a
 month holds few horizons, being late costs more than being nervous."""
 
@@ -39,7 +39,7 @@ PATIENCE: Final = 20
 BLOCKS: Final = 4
 """A past begins anew as often within the length of one."""
 
-SMALLEST: Final = 1e-9
+MIN_CONFORMITY_SCORE: Final = 1e-9
 """Stands for no stretch at all, which has no log."""
 
 _OUTSIDE: Final = 1 - np.array(LEVELS) / 100
@@ -63,7 +63,7 @@ class AdaptationRate:
     def of(cls, signature: Signature) -> AdaptationRate:
         """For the horizon and the candles of a model."""
         stride = max(1, signature.steps // PLACES_PER_HORIZON)
-        horizons = min(FASTEST, max(SLOWEST, SLOWEST * math.sqrt(signature.horizon.ms / HOUR_MS)))
+        horizons = min(MAX_HORIZON_GAIN, max(MIN_HORIZON_GAIN, MIN_HORIZON_GAIN * math.sqrt(signature.horizon.ms / HOUR_MS)))
         gain = horizons * stride / signature.steps
         memory = math.ceil(PATIENCE / gain)
         return cls(stride * signature.interval.ms, math.ceil(signature.steps / stride), gain, memory // BLOCKS, memory)
@@ -90,7 +90,7 @@ class AdaptationRate:
         starts, which = np.unique(self.start(places), return_inverse=True)
         length = int((places - starts[which]).max()) + 1
         needed_logs = _spread_out(
-            starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(conformity_scores, SMALLEST))
+            starts + np.arange(length)[:, np.newaxis], errors_at, np.log(np.maximum(conformity_scores, MIN_CONFORMITY_SCORE))
         )
         inside = np.where(np.isnan(needed_logs), 0.0, -self.gain * _OUTSIDE)
         miss = np.where(np.isnan(needed_logs), 0.0, self.gain)

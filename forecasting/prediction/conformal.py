@@ -32,10 +32,10 @@ LEVELS: Final = (50, 80, 90)
 
 STRETCHES: Final = 6
 SPREAD: Final = "spread"
-NARROWEST, WIDEST = 0.5, 2.0
+MIN_SPREAD, MAX_SPREAD = 0.5, 2.0
 """Bounds of the factor by which the market's size changes an interval."""
 
-SMALLEST_HALF: Final = 1e-12
+MIN_HALF_WIDTH: Final = 1e-12
 """Half of an interval, in scales, that has no width at all."""
 
 
@@ -64,7 +64,7 @@ class Intervals:
 
     def spread(self, forecast: Floats, scale: Floats) -> Floats:
         """By what to multiply the errors of each forecast, [n]."""
-        factor: Floats = np.clip(1 + self.slope * (_size(forecast, scale) - self.centre), NARROWEST, WIDEST)
+        factor: Floats = np.clip(1 + self.slope * (_size(forecast, scale) - self.centre), MIN_SPREAD, MAX_SPREAD)
         return factor
 
     def scaled(self, interval_scales: Floats) -> Self:
@@ -84,7 +84,7 @@ class Intervals:
         """By what each forecast's intervals should have been stretched to just hold the truth, [n, 3]."""
         error = ((actual - forecast) / (scale * self.spread(forecast, scale)))[:, np.newaxis]
         low, high = np.array([self.errors[level] for level in LEVELS]).T
-        conformity_scores: Floats = np.abs(error - (low + high) / 2) / np.maximum((high - low) / 2, SMALLEST_HALF)
+        conformity_scores: Floats = np.abs(error - (low + high) / 2) / np.maximum((high - low) / 2, MIN_HALF_WIDTH)
         return conformity_scores
 
     def to_dict(self) -> dict[str, list[float]]:

@@ -10,10 +10,10 @@ import onnxruntime as ort
 import pandas as pd
 
 from forecasting.arrays import Singles
-from forecasting.dataset.bars import runs_of, with_all_of
-from forecasting.dataset.feature_catalogue import features_of
+from forecasting.dataset.bars import split_into_runs, with_all_of
+from forecasting.dataset.feature_catalogue import compute_features
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import from_model_space, targets_of
+from forecasting.dataset.targets import compute_targets, from_model_space
 from forecasting.prediction.onnx_session import run_graph
 from node.errors import ForecastError, NotEnoughDataError
 
@@ -57,7 +57,7 @@ def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
     """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a gap is in the way."""
     needed = signature.bars_needed
     newest = candles.iloc[-needed:]
-    runs = runs_of(with_all_of(newest, signature.columns), signature.interval)
+    runs = split_into_runs(with_all_of(newest, signature.columns), signature.interval)
     have = len(runs[-1].bars) if runs else 0
     if have < needed:
         reason = "a gap lies in them" if len(newest) >= needed else f"there are {len(newest)}"
@@ -66,9 +66,9 @@ def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
             hint="The history is still filling, or the exchange halted; it mends itself as candles arrive.",
         )
     bars = runs[-1].bars
-    targets = targets_of(bars, signature)
+    targets = compute_targets(bars, signature)
     return ModelInput(
-        window=features_of(bars, signature.features)[np.newaxis, -signature.window :],
+        window=compute_features(bars, signature.features)[np.newaxis, -signature.window :],
         baseline=targets.baseline[-1:].astype(np.float32),
         scale=targets.scale[-1:].astype(np.float32),
         made_from=int(bars.open_time[-1]),

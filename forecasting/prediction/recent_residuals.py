@@ -18,7 +18,7 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset
 from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.onnx_session import Answers, answers_at
+from forecasting.prediction.onnx_session import RowForecasts, forecast_rows
 
 
 def bars_to_follow(signature: Signature) -> int:
@@ -27,7 +27,7 @@ def bars_to_follow(signature: Signature) -> int:
     return signature.bars_needed + math.ceil((rate.memory + rate.block) * rate.stride_ms / signature.interval.ms)
 
 
-def rows_counted(dataset: Dataset, rows: Integers) -> Integers:
+def find_counted_rows(dataset: Dataset, rows: Integers) -> Integers:
     """The rows whose errors have a say in the intervals at `rows` (ascending, at least one)."""
     rate = AdaptationRate.of(dataset.signature)
     start = rate.start(rate.place(dataset.times[rows[:1]]))[0] * rate.stride_ms
@@ -35,7 +35,7 @@ def rows_counted(dataset: Dataset, rows: Integers) -> Integers:
     return known[rate.counts(dataset.times[known])]
 
 
-def bounds_at(intervals: Intervals, dataset: Dataset, wanted: Answers, counted: Answers) -> Floats:
+def compute_bounds(intervals: Intervals, dataset: Dataset, wanted: RowForecasts, counted: RowForecasts) -> Floats:
     """Low and high of each of LEVELS at the wanted answers, [n, 6], as the counted errors before each of them call for."""
     rate = AdaptationRate.of(dataset.signature)
     conformity_scores = intervals.conformity_scores(counted.actual, counted.forecast, counted.scale)
@@ -43,7 +43,7 @@ def bounds_at(intervals: Intervals, dataset: Dataset, wanted: Answers, counted: 
     return intervals.bounds(wanted.forecast, wanted.scale, rate.interval_scales(now, then, conformity_scores))
 
 
-class RecentErrors:
+class RecentResiduals:
     """A served model's intervals at its newest candle. What has once been worked out is kept, so that most candles cost little;
     nothing depends on it, for a new instance finds the same errors again."""
 
@@ -91,6 +91,6 @@ class RecentErrors:
         }
         dataset = build_dataset(signature, candles)
         rows = dataset.between(first * stride_ms, last * stride_ms)
-        said = answers_at(self._session, dataset, rows[self._rate.counts(dataset.times[rows])])
+        said = forecast_rows(self._session, dataset, rows[self._rate.counts(dataset.times[rows])])
         conformity_scores = self._intervals.conformity_scores(said.actual, said.forecast, said.scale)
         self._conformity_scores |= dict(zip(self._rate.place(dataset.times[said.rows]).tolist(), conformity_scores, strict=True))

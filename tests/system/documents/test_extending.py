@@ -120,16 +120,16 @@ def test_the_target_of_the_page_is_trained_and_scored(extended: Path) -> None:
 
 MEANT = """
 import numpy as np
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import targets_of
+from forecasting.dataset.targets import compute_targets
 from node.durations import Duration, Interval
 from node.topics import Target
 from tests.support.forecasting_candles import make_candles
 
 candles = make_candles(400, seed=1)
 signature = Signature("ETH", Target.PEAK, Duration.parse("5m"), Interval.MINUTE, 1, ())
-targets = targets_of(runs_of(candles, Interval.MINUTE)[0].bars, signature)
+targets = compute_targets(split_into_runs(candles, Interval.MINUTE)[0].bars, signature)
 high, close = candles["high"].to_numpy(), candles["close"].to_numpy()
 by_hand = [np.log(high[row + 1 : row + 6].max() / close[row]) for row in range(395)]
 np.testing.assert_allclose(targets.truth[:395], by_hand, atol=1e-12)
