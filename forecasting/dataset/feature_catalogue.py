@@ -1,4 +1,4 @@
-"""What a model sees of the candles: named, causal features, each with the history it declares to need.
+"""Features are what a model sees of the candles: named, causal, each with the history it declares to need.
 
 A feature's value at a candle is made of that candle and at most `warm_up` candles before it. The name is part of a checkpoint's
 signature: to change what a feature means, give it a new name and keep the old one.
@@ -150,7 +150,7 @@ def _decaying_return(bars: Bars, half_life: int) -> Floats:
 
 
 def _taker_imbalance(bars: Bars, span: int) -> Floats:
-    """What takers bought less what they sold over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
+    """Purchases of takers less their sales over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
     volume = rolling_sum(bars.volume, span)
     balance = rolling_sum(2 * bars.taker_base - bars.volume, span)
     part = np.divide(balance, volume, out=np.zeros_like(volume), where=volume > 0)
@@ -247,24 +247,24 @@ def reads_leader(names: Sequence[str]) -> bool:
 
 
 def columns_read(names: Sequence[str]) -> tuple[str, ...]:
-    """Columns that these features read and not every frame has."""
+    """Return the columns that these features read and not every frame has."""
     return tuple(dict.fromkeys(column for name in names for column in FEATURES[name].needs))
 
 
 def longest_warm_up(names: Sequence[str]) -> int:
-    """Candles that must lie before the first one at which all of these features exist."""
+    """Count the candles that must lie before the first one at which all of these features exist."""
     return max((FEATURES[name].warm_up for name in names), default=0)
 
 
 def compute_features(bars: Bars, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Features of one run, shape [n, F]."""
+    """Return the features of one run, shape [n, F]."""
     if not names:
         return np.empty((len(bars), 0), np.float32)
     return np.stack([FEATURES[name].compute(bars) for name in names], axis=1).astype(np.float32)
 
 
 def compute_feature_matrix(candles: pd.DataFrame, names: Sequence[str], interval: Interval) -> npt.NDArray[np.float32]:
-    """Features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every gap."""
+    """Return the features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every gap."""
     matrix = np.full((len(candles), len(names)), np.nan, np.float32)
     for run in split_into_runs(candles, interval):
         matrix[run.start : run.stop] = compute_features(run.bars, names)

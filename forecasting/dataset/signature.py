@@ -1,4 +1,4 @@
-"""What a model reads and what it answers: enough to make its input from candles years later."""
+"""A model's signature: its input and its output, told so that the input can be made from candles years later."""
 
 from __future__ import annotations
 

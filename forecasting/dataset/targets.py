@@ -1,4 +1,4 @@
-"""What is forecast, and the baseline it is measured against, in model space.
+"""Targets are what is forecast, beside the baseline that forecasts are measured against, in model space.
 
 | target | model space | baseline | scale |
 |---|---|---|---|
@@ -8,7 +8,7 @@
 Per bar is how models have always learned it; where it leaves model space it becomes the network's unit, so that checkpoints and
 ledgers from before that unit was known stay what they are.
 
-A model answers `baseline + shrinkage × scale × network`, so that a network without skill leaves the baseline.
+A model forecasts `baseline + shrinkage weight × scale × network`, so that a network without skill leaves the baseline.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Targets:
 
 
 ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}
-"""How a volatility per bar is measured over so many bars, by the name that a model's signature has for it."""
+"""Measures of a volatility per bar over so many bars, by the name that a model's signature has for each."""
 
 
 def compute_targets(bars: Bars, signature: Signature) -> Targets:
-    """Baseline, scale and truth at every candle of one run."""
+    """Return baseline, scale and actual value at every candle of one run."""
     steps = signature.steps
     if signature.target is Target.VOLATILITY:
         volatility = ESTIMATORS[signature.estimator](bars, steps)

@@ -1,8 +1,8 @@
-"""What else tells of the volatility to come: features that bend where a line of plain ones would not.
+"""Features of the volatility to come that bend where a regression on plain ones would not.
 
-Volatility at several scales goes into a line as logs. How far the short scale stands from the long one (a gap) matters more when it
-is wide, more upwards than downwards, and not alike at all hours; hence products of gaps with each other and with the time of day.
-Boosted trees find the same and cost more.
+Volatility at several scales goes into a regression as logs. How far the short scale stands from the long one (a gap) matters more
+when it is wide, more upwards than downwards, and not alike at all hours; hence products of gaps with each other and with the time
+of day. Boosted trees find the same and cost more.
 
 Sources: U. A. Müller and others, "Volatilities of different time resolutions", 1997 (scales beside each other); T. G. Andersen and
 T. Bollerslev, "Intraday periodicity and volatility persistence in financial markets", 1997 (time of day and volatility together);

@@ -26,10 +26,10 @@ MIN_PART_ROWS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and truth [n] in model space, and closes [n].
+    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and actual value [n] in model space, closes [n].
 
-    `usable` holds the rows that have a whole window without a gap, a baseline and a scale; `known` those of them whose truth is
-    known as well. Both are ascending row numbers.
+    `usable` holds the rows that have a whole window without a gap, a baseline and a scale; `known` those of them whose actual value
+    is known as well. Both are ascending row numbers.
     """
 
     signature: Signature
@@ -81,7 +81,7 @@ def sigma_at(dataset: Dataset, rows: Integers) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Row numbers of the four parts in the order of time. Between two of them lies at least one horizon, so that no row's truth
+    """Row numbers of the four parts in the order of time. Between two of them lies at least one horizon, so that no row's target
     reaches into the next part."""
 
     training: Integers
@@ -91,7 +91,7 @@ class Parts:
 
 
 def split(dataset: Dataset) -> Parts:
-    """Cut the rows with known truth into parts; NotEnoughDataError if a part would be too short."""
+    """Cut the rows whose actual value is known into parts; NotEnoughDataError if a part would be too short."""
     rows, signature = dataset.known, dataset.signature
     needed = rows_needed(signature)
     if len(rows) < needed:
@@ -108,7 +108,7 @@ def split(dataset: Dataset) -> Parts:
 
 
 def rows_needed(signature: Signature) -> int:
-    """Rows with known truth from which all four parts can be made."""
+    """Count the rows with known actual values from which all four parts can be made."""
     return 3 * signature.steps + int(np.ceil(max(MIN_PART_ROWS, signature.steps) / FRACTIONS["test"]))
 
 

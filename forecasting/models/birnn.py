@@ -37,7 +37,7 @@ class BiRNNSettings(NetworkSettings):
 
 
 class BiRNN(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: BiRNNSettings) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class BiRNN(nn.Module):
         )
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(2 * settings.hidden, 1)
-        # An untrained network answers nothing, which is the baseline: learning can only start from there.
+        # An untrained network forecasts 0, which is the baseline: learning can only start from there.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -62,8 +62,8 @@ class BiRNN(nn.Module):
         else:
             _, states = self.rnn(windows)
             both = torch.cat((states[-2], states[-1]), dim=1)
-        answer: Tensor = self.head(self.dropout(both))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(both))
+        return forecast.squeeze(1)
 
 
 MODEL: Final = network_model(BiRNNSettings())

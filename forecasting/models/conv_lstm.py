@@ -32,7 +32,7 @@ class ConvLSTMSettings(NetworkSettings):
 
 
 class ConvLSTM(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: ConvLSTMSettings) -> None:
         super().__init__()
@@ -46,8 +46,8 @@ class ConvLSTM(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         found = nn.functional.silu(self.patterns(windows.transpose(1, 2)))
         states, _ = self.cells(found.transpose(1, 2))
-        answer: Tensor = self.head(self.dropout(states[:, -1]))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(states[:, -1]))
+        return forecast.squeeze(1)
 
 
 MODEL: Final = network_model(ConvLSTMSettings())

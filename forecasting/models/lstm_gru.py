@@ -30,7 +30,7 @@ class LstmGruSettings(NetworkSettings):
 
 
 class LstmGru(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: LstmGruSettings) -> None:
         super().__init__()
@@ -43,5 +43,5 @@ class LstmGru(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         states, _ = self.cells(windows)
-        answer: Tensor = self.head(self.dropout(states[:, -1]))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(states[:, -1]))
+        return forecast.squeeze(1)

@@ -28,7 +28,7 @@ class MLPSettings(NetworkSettings):
 
 
 class MLP(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: MLPSettings) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class MLP(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, windows: Tensor) -> Tensor:
-        answer: Tensor = self.head(self.hidden(windows.flatten(1)))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.hidden(windows.flatten(1)))
+        return forecast.squeeze(1)
 
 
 MODEL: Final = network_model(MLPSettings())

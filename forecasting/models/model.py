@@ -18,7 +18,7 @@ from node.topics import Target
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings(ABC):
-    """What is chosen before a network is trained, and how the network is built from it."""
+    """Settings of a network: they are chosen before training, and they build the network."""
 
     @property
     @abstractmethod

@@ -20,7 +20,7 @@ from node.errors import ForecastError, NotEnoughDataError
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What a graph is given: window [1, W, F], baseline [1] and scale [1], all float32; and the candle it ends with."""
+    """The input of a graph: window [1, W, F], baseline [1] and scale [1], all float32; and the candle it ends with."""
 
     window: Singles
     baseline: Singles
@@ -82,21 +82,21 @@ def forecast(
     """Ask a graph about the newest candle of a frame.
 
     A price is forecast from `last_price`, or from the newest close if that is None. NotEnoughDataError as `model_input`;
-    ForecastError for an answer that is not finite.
+    ForecastError for a forecast that is not finite.
     """
     given = model_input(signature, candles)
-    answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
+    in_model_space = float(run_graph(session, given.window, given.baseline, given.scale)[0])
     price = given.close if last_price is None else last_price
     try:
-        value = from_model_space(signature.target, signature.steps, answer, price)
+        value = from_model_space(signature.target, signature.steps, in_model_space, price)
         baseline = from_model_space(signature.target, signature.steps, float(given.baseline[0]), price)
     except OverflowError:
         value = baseline = math.inf
     if not math.isfinite(value) or not math.isfinite(baseline):
-        raise ForecastError(f"the model of {signature.task} answers {answer}, which is not a forecast")
+        raise ForecastError(f"the model of {signature.task} answers {in_model_space}, which is not a forecast")
     return Forecast(
         value=value,
-        log_return_or_log_vol=answer,
+        log_return_or_log_vol=in_model_space,
         baseline=baseline,
         made_from=given.made_from,
         baseline_in_model_space=float(given.baseline[0]),
