@@ -29,7 +29,7 @@ def test_no_number_is_known_in_two_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "number", "cell", "epoch"),
+    ("network", "number", "task", "epoch"),
     [
         ("testnet", 39, "SOL/volatility-5m", 35),
         ("mainnet", 22, "XRP/volatility-15m", 60),
