@@ -12,9 +12,10 @@ from rich.table import Table
 
 from cli.options import instant_ms, one_of, read_list, read_one, token_of
 from cli.progress import print_table, progress
-from node.config import LOSSES, MODELS, Updater
+from node.config import Updater
 from node.durations import Duration, Interval
 from node.errors import NotEnoughDataError
+from node.model_names import LOSS_NAMES, MODEL_NAMES
 from node.topics import Target, check_horizon
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def backtest(
     target: Annotated[list[str] | None, typer.Option(help="price, log_return or volatility.")] = None,
     horizon: Annotated[list[str] | None, typer.Option(help="Such as 5m or 24h.")] = None,
     interval: Annotated[list[str] | None, typer.Option(help="Length of the candles the model reads: 1m, 5m, 15m, 1h.")] = None,
-    model: Annotated[list[str] | None, typer.Option(help=f"{', '.join(MODELS)}.")] = None,
-    loss: Annotated[list[str] | None, typer.Option(help=f"{', '.join(LOSSES)}. Default: the target's usual one.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help=f"{', '.join(MODEL_NAMES)}.")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help=f"{', '.join(LOSS_NAMES)}. Default: the target's usual one.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Cells tested at the same time, one thread each.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of every training.")] = 0,
     max_epochs: Annotated[int, typer.Option(min=1, max=1000, help="Upper bound on passes over the training windows.")] = EPOCHS,
@@ -74,8 +75,8 @@ def backtest(
         targets=read_list("--target", target, Target),
         horizons=read_list("--horizon", horizon, lambda text: check_horizon(Duration.parse(text))),
         intervals=read_list("--interval", interval, Interval),
-        models=read_list("--model", model, one_of(MODELS)),
-        losses=read_list("--loss", loss, one_of(LOSSES)),
+        models=read_list("--model", model, one_of(MODEL_NAMES)),
+        losses=read_list("--loss", loss, one_of(LOSS_NAMES)),
     )
     trials = trials_of(choice, CandleFiles(plan.folders), plan.train_until_ms, plan.test_until_ms)
     if not trials:

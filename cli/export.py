@@ -103,12 +103,12 @@ def _features(topic: Topic, candles: pd.DataFrame, leader: pd.DataFrame | None) 
     import pandas as pd
 
     from forecasting.dataset.bars import beside
-    from forecasting.dataset.feature_catalogue import feature_matrix
+    from forecasting.dataset.feature_catalogue import compute_feature_matrix
     from forecasting.dataset.feature_selection import choose_features
 
     names = choose_features(topic.task.target, topic.features, topic.leader)
     whole = candles if leader is None else beside(candles, leader)
-    matrix = pd.DataFrame(feature_matrix(whole, names, topic.task.interval), columns=list(names))
+    matrix = pd.DataFrame(compute_feature_matrix(whole, names, topic.task.interval), columns=list(names))
     return pd.concat([whole[["open_time"]], matrix], axis=1)
 
 

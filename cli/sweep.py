@@ -12,8 +12,9 @@ from rich.table import Table
 
 from cli.options import instant_ms, one_of, read_one, token_of
 from cli.progress import print_table, progress
-from node.config import LOSSES, MODELS, Parameters, Updater
+from node.config import Parameters, Updater
 from node.durations import Duration, Interval
+from node.model_names import LOSS_NAMES, MODEL_NAMES
 from node.topics import DEFAULT_LOSS, Target, Task, check_horizon
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def sweep(
     horizon: Annotated[str, typer.Option(help="Such as 15m or 8h.")],
     target: Annotated[str, typer.Option(help="price, log_return or volatility.")] = "price",
     interval: Annotated[str | None, typer.Option(help="Length of the candles the model reads. Default: the node's own.")] = None,
-    model: Annotated[str, typer.Option(help=f"{', '.join(MODELS)}.")] = str(Parameters.model_fields["model"].default),
-    loss: Annotated[str | None, typer.Option(help=f"{', '.join(LOSSES)}. Default: the target's usual one.")] = None,
+    model: Annotated[str, typer.Option(help=f"{', '.join(MODEL_NAMES)}.")] = str(Parameters.model_fields["model"].default),
+    loss: Annotated[str | None, typer.Option(help=f"{', '.join(LOSS_NAMES)}. Default: the target's usual one.")] = None,
     until: Annotated[str | None, typer.Option(help="Nothing that closes after this UTC date is read.", metavar="DATE")] = None,
     trials: Annotated[int, typer.Option(min=1, max=10_000, help="Settings to try; the usual ones come first.")] = 20,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Trials at the same time, one thread each.")] = 2,
@@ -60,8 +61,8 @@ def sweep(
             wanted.target,
             wanted.horizon,
             read_one("--interval", interval, Interval) if interval else wanted.interval,
-            read_one("--model", model, one_of(MODELS)),
-            read_one("--loss", loss, one_of(LOSSES)) if loss else DEFAULT_LOSS[wanted.target],
+            read_one("--model", model, one_of(MODEL_NAMES)),
+            read_one("--loss", loss, one_of(LOSS_NAMES)) if loss else DEFAULT_LOSS[wanted.target],
         ),
         until_ms=read_one("--until", until, instant_ms) if until else None,
         trials=trials,

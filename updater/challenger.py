@@ -13,10 +13,11 @@ import structlog
 
 from forecasting.dataset.bars import beside
 from forecasting.dataset.signature import Signature
+from forecasting.dataset.windows import build_dataset
 from forecasting.evaluation.scores import Comparison
-from forecasting.evaluation.walk_forward import walk_forward
+from forecasting.evaluation.walk_forward import walk_over
 from forecasting.prediction.onnx_session import open_session
-from forecasting.training.train import Candidate, train, without_skill
+from forecasting.training.train import Candidate, shrink_to_baseline, train
 from forecasting.training.training_loop import Progress
 from market.candle_store import CandleStore
 from model_store.manifest import Gate, Sample, VersionMetadata
@@ -67,10 +68,8 @@ def _train(challenge: Challenge) -> TrainedChallenger:
         on_progress=_reporter(topic),
     )
     if not candidate.scores.earned:
-        candidate = without_skill(candidate, candles)
-    decision = evaluate_challenger(
-        candidate.scores, _compare_with_champion(challenge, candidate, champion, candles), champion is not None
-    )
+        candidate = shrink_to_baseline(candidate)
+    decision = evaluate_challenger(candidate.scores, _compare_with_champion(challenge, candidate, champion), champion is not None)
     metadata = VersionMetadata(
         signature=candidate.signature.to_dict(),
         data_start_ms=candidate.data_start_ms,
@@ -110,9 +109,7 @@ def _champion(challenge: Challenge) -> Version | None:
         return None
 
 
-def _compare_with_champion(
-    challenge: Challenge, candidate: Candidate, champion: Version | None, candles: pd.DataFrame
-) -> Comparison | None:
+def _compare_with_champion(challenge: Challenge, candidate: Candidate, champion: Version | None) -> Comparison | None:
     """Candidate and champion on the candles that neither has learned from; None where that cannot be had."""
     if champion is None or champion.manifest.test_start_ms is None:
         return None
@@ -120,8 +117,11 @@ def _compare_with_champion(
     end = candidate.test_end_ms
     try:
         signature = Signature.from_dict(champion.manifest.signature)
-        theirs = walk_forward(champion.session, signature, _candles(challenge, signature.leader), start, end)
-        ours = walk_forward(open_session(candidate.graph), candidate.signature, candles, start, end)
+        ours_read = candidate.dataset
+        alike = signature == candidate.signature and signature.leader == challenge.topic.leader
+        theirs_read = ours_read if alike else build_dataset(signature, _candles(challenge, signature.leader))
+        theirs = walk_over(champion.session, theirs_read, theirs_read.between(start, end))
+        ours = walk_over(open_session(candidate.graph), ours_read, ours_read.between(start, end))
         return ours.compare(theirs, challenge.topic.loss)
     except ForecastError as error:
         log.warning("champion cannot be compared with", model=str(candidate.signature.task), error=error)

@@ -205,9 +205,7 @@ class Trainer:
         else:
             self._rest(task)
         self._current.update(task, trained=trained, state=State.READY if trained else State.FAILED, detail=gate.reason)
-        log.info(
-            "trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason
-        )
+        log.info("trained", topic=topic.id, model=str(task), version=version, seconds=round(result.seconds, 1), verdict=gate.reason)
 
     def _fail(self, result: FailedTraining) -> None:
         task = result.topic.task

@@ -24,10 +24,10 @@ from forecasting.dataset.long_deviation import reach_ms
 from forecasting.evaluation.forecast_series import ForecastSeries, join
 from forecasting.evaluation.scores import Scores
 from forecasting.evaluation.walk_forward import walk_forward
-from forecasting.models import model_named
+from forecasting.models import get_model
 from forecasting.prediction.onnx_session import open_session
 from forecasting.prediction.recent_residuals import bars_to_follow
-from forecasting.training.train import Candidate, train, without_skill
+from forecasting.training.train import Candidate, shrink_to_baseline, train
 from market.recorded_candles import CandleFiles
 from node.config import Updater
 from node.durations import Duration, Interval
@@ -134,8 +134,8 @@ def _test(plan: Plan, trial: Trial) -> Result:
         beside_whom = f" beside those of {leader}" if leader else ""
         raise NotEnoughDataError(f"there are no {trial.interval} candles of {trial.token}{beside_whom}")
     start = plan.train_until_ms if plan.train_until_ms is not None else default_train_until(candles)
-    walks = list(walk_on(plan, trial, candles, start))
-    walk = join([walk for _, walk in walks])
+    walks = [walk for _, walk in walk_on(plan, trial, candles, start)]  # a candidate holds its dataset: none is kept
+    walk = join(walks)
     scores = walk.score(trial.loss)
     curves = curves_of(walk, trial.loss) if plan.with_curves else None
     return Result(trial, 0.0, scores, figures_of(scores), curves, fits=len(walks))
@@ -186,8 +186,8 @@ def fit_until(plan: Plan, trial: Trial, candles: pd.DataFrame, until_ms: int, ch
         seed=plan.seed, max_epochs=plan.max_epochs, interval=trial.interval, champion=champion,
         features=plan.features, leader=_leader(plan, trial),
     )  # fmt: skip
-    earned = candidate.scores.earned or model_named(trial.model).plain
-    return candidate if earned else without_skill(candidate, history)
+    earned = candidate.scores.earned or get_model(trial.model).plain
+    return candidate if earned else shrink_to_baseline(candidate)
 
 
 def _refitted(plan: Plan, trial: Trial, candles: pd.DataFrame, at_ms: int, before: Candidate | None) -> Candidate:

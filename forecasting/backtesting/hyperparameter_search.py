@@ -21,7 +21,7 @@ from joblib import Parallel, delayed, parallel_config
 from forecasting.backtesting.backtest import Trial, between, until
 from forecasting.evaluation.scores import Scores
 from forecasting.evaluation.walk_forward import walk_forward
-from forecasting.models import NETWORKS, Settings, network_model
+from forecasting.models import NETWORKS, NetworkSettings, network_model
 from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train
 from forecasting.training.training_loop import FitSettings
@@ -152,7 +152,7 @@ def _judge(plan: SweepPlan, values: dict[str, Value]) -> Scores:
     return walk_forward(open_session(candidate.graph), candidate.signature, seen, begin, end).score(task.loss)
 
 
-def network_with(model: str, values: dict[str, Value]) -> Settings | None:
+def network_with(model: str, values: dict[str, Value]) -> NetworkSettings | None:
     """The network's settings with these values in them; None for a model without any."""
     network = NETWORKS.get(model)
     return None if network is None else replace(network, **_known(network, values))
@@ -163,6 +163,6 @@ def fit_settings_with(values: dict[str, Value]) -> FitSettings:
     return replace(FitSettings(), **_known(FitSettings(), values))
 
 
-def _known(settings: Settings | FitSettings, values: dict[str, Value]) -> dict[str, Any]:
+def _known(settings: NetworkSettings | FitSettings, values: dict[str, Value]) -> dict[str, Any]:
     names = {field.name for field in fields(settings)}
     return {name: value for name, value in values.items() if name in names}

@@ -1,1 +1,1 @@
-"""What models learn from: bars, features, targets and the windows made of them."""
+"""Models learn from this: bars, features, targets and the windows made of them."""

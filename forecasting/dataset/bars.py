@@ -1,4 +1,4 @@
-"""Candles as plain arrays in unbroken runs, and the trailing sums that every feature and target is made of.
+"""Candles as plain arrays in unbroken runs, and the rolling sums that every feature and target is made of.
 
 A run is a stretch of candles without a gap. Everything is computed run by run, so nothing ever reaches across a gap.
 """
@@ -21,7 +21,7 @@ READ: Final = ("high", "low", "close", "volume", "trades", "taker_base")
 """Columns of a candle that anything is made of."""
 
 LEADER: Final = "leader_"
-"""What the columns of another token's candles begin with where they stand beside a token's own."""
+"""Prefix of the columns of another token's candles where they stand beside a token's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Run:
     bars: Bars
 
 
-def runs_of(candles: pd.DataFrame, interval: Interval) -> list[Run]:
-    """Cut a candle frame at its gaps."""
+def split_into_runs(candles: pd.DataFrame, interval: Interval) -> list[Run]:
+    """Cut a candle frame at its gaps; returns its runs, oldest first."""
     times = candles["open_time"].to_numpy(np.int64)
     if len(times) == 0:
         return []

@@ -1,4 +1,4 @@
-"""What a model sees of the candles: named, causal features, each with the history it declares to need.
+"""Features are what a model sees of the candles: named, causal, each with the history it declares to need.
 
 A feature's value at a candle is made of that candle and at most `warm_up` candles before it. The name is part of a checkpoint's
 signature: to change what a feature means, give it a new name and keep the old one.
@@ -34,15 +34,10 @@ from forecasting.dataset.bars import (
     rolling_mean,
     rolling_sum,
     root_mean_square_return,
-    runs_of,
+    split_into_runs,
 )
 from forecasting.dataset.calendar_features import calendar_features
-from forecasting.dataset.volatility_features import (
-    SMALLEST_DEVIATION,
-    log_range,
-    log_standard_deviation,
-    volatility_features,
-)
+from forecasting.dataset.volatility_features import MIN_RETURN_DEVIATION, log_range, log_standard_deviation, volatility_features
 from node.durations import Interval
 from node.errors import ForecastError
 
@@ -73,7 +68,7 @@ class Feature:
 
 def deviation(bars: Bars, span: int) -> Floats:
     """Size of an ordinary one-bar log return over the newest `span` of them, never zero."""
-    size: Floats = np.maximum(root_mean_square_return(bars, span), SMALLEST_DEVIATION)
+    size: Floats = np.maximum(root_mean_square_return(bars, span), MIN_RETURN_DEVIATION)
     return size
 
 
@@ -110,12 +105,12 @@ def _log_bipower(bars: Bars, span: int) -> Floats:
     """Log of the deviation over `span` bars as products of neighbouring returns tell it: a single jump hardly counts."""
     sizes = np.abs(bars.log_returns)
     root: Floats = np.sqrt(rolling_mean(sizes * lag(sizes, 1), span) * (np.pi / 2))
-    return np.log(np.maximum(root, SMALLEST_DEVIATION))
+    return np.log(np.maximum(root, MIN_RETURN_DEVIATION))
 
 
 def _log_largest_return(bars: Bars, span: int) -> Floats:
     """Log of the largest of the newest `span` returns, whatever its sign."""
-    return np.log(np.maximum(rolling_max(np.abs(bars.log_returns), span), SMALLEST_DEVIATION))
+    return np.log(np.maximum(rolling_max(np.abs(bars.log_returns), span), MIN_RETURN_DEVIATION))
 
 
 def _scaled_move(bars: Bars, span: int) -> Floats:
@@ -145,7 +140,7 @@ def _range_position(bars: Bars, span: int) -> Floats:
 def _log_decaying_volatility(bars: Bars, half_life: int) -> Floats:
     """Log of the deviation as a mean of squared returns whose weights halve every `half_life` bars."""
     squares = ewm_mean(bars.log_returns**2, half_life, DECAY_SPANS * half_life)
-    return np.log(np.maximum(np.sqrt(squares), SMALLEST_DEVIATION))
+    return np.log(np.maximum(np.sqrt(squares), MIN_RETURN_DEVIATION))
 
 
 def _decaying_return(bars: Bars, half_life: int) -> Floats:
@@ -155,7 +150,7 @@ def _decaying_return(bars: Bars, half_life: int) -> Floats:
 
 
 def _taker_imbalance(bars: Bars, span: int) -> Floats:
-    """What takers bought less what they sold over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
+    """Purchases of takers less their sales over `span` bars, as a part of the volume: -1 to 1; 0 where nothing was traded."""
     volume = rolling_sum(bars.volume, span)
     balance = rolling_sum(2 * bars.taker_base - bars.volume, span)
     part = np.divide(balance, volume, out=np.zeros_like(volume), where=volume > 0)
@@ -248,29 +243,29 @@ FEATURES: Final[dict[str, Feature]] = {
 
 def reads_leader(names: Sequence[str]) -> bool:
     """Whether any of these features reads another token's candles."""
-    return any(column.startswith(LEADER) for column in needs_of(names))
+    return any(column.startswith(LEADER) for column in columns_read(names))
 
 
-def needs_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Columns that these features read and not every frame has."""
+def columns_read(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that these features read and not every frame has."""
     return tuple(dict.fromkeys(column for name in names for column in FEATURES[name].needs))
 
 
-def warm_up_of(names: Sequence[str]) -> int:
-    """Candles that must lie before the first one at which all of these features exist."""
+def longest_warm_up(names: Sequence[str]) -> int:
+    """Count the candles that must lie before the first one at which all of these features exist."""
     return max((FEATURES[name].warm_up for name in names), default=0)
 
 
-def features_of(bars: Bars, names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Features of one run, shape [n, F]."""
+def compute_features(bars: Bars, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the features of one run, shape [n, F]."""
     if not names:
         return np.empty((len(bars), 0), np.float32)
     return np.stack([FEATURES[name].compute(bars) for name in names], axis=1).astype(np.float32)
 
 
-def feature_matrix(candles: pd.DataFrame, names: Sequence[str], interval: Interval) -> npt.NDArray[np.float32]:
-    """Features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every gap."""
+def compute_feature_matrix(candles: pd.DataFrame, names: Sequence[str], interval: Interval) -> npt.NDArray[np.float32]:
+    """Return the features of every candle of a frame, shape [n, F]; NaN while a feature warms up, anew after every gap."""
     matrix = np.full((len(candles), len(names)), np.nan, np.float32)
-    for run in runs_of(candles, interval):
-        matrix[run.start : run.stop] = features_of(run.bars, names)
+    for run in split_into_runs(candles, interval):
+        matrix[run.start : run.stop] = compute_features(run.bars, names)
     return matrix

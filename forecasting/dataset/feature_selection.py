@@ -39,7 +39,7 @@ DEFAULT_FEATURES: Final[dict[Target, tuple[str, ...]]] = {
 }
 
 LEADER_FEATURES: Final = tuple(f"leader_{name}_{span}" for name in ("return", "gap") for span in (1, 5, 15))
-"""What is read of another token's candles where a topic names one and chooses no features."""
+"""Features of another token's candles, read where a topic names one and chooses no features."""
 
 DEFAULT: Final = "default"
 """Stands for a target's default features where features are chosen by name."""
@@ -49,7 +49,7 @@ WORTHWHILE_WARM_UP: Final = 0.2
 
 
 def choose_features(target: Target, choice: Sequence[str], leader: str | None) -> tuple[str, ...]:
-    """The features that a topic's `choice` names, or the target's default ones, with the leader's where there is one.
+    """Return the features that a topic's `choice` names, or the target's default ones, with the leader's where there is one.
 
     TrainingError for a name that is no feature's, and for one that reads another token's candles if there is no `leader`.
     """
@@ -65,5 +65,5 @@ def choose_features(target: Target, choice: Sequence[str], leader: str | None) -
 
 
 def affordable_features(names: Sequence[str], bars: int) -> tuple[str, ...]:
-    """Those of these features whose warm-up a history of `bars` candles can afford."""
+    """Return those of these features whose warm-up a history of `bars` candles can afford."""
     return tuple(name for name in names if FEATURES[name].warm_up <= WORTHWHILE_WARM_UP * bars)

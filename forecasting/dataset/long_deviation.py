@@ -27,12 +27,12 @@ MIN_RETURNS: Final = 20
 
 
 def returns_counted(horizon: Duration) -> int:
-    """How many returns of this horizon are looked at."""
+    """Return the number of returns of this horizon that are looked at."""
     return max(1, min(MAX_RETURNS, MAX_SPAN_MS // horizon.ms))
 
 
 def reach_ms(horizon: Duration) -> int:
-    """How far before the base of an interval its σ looks back."""
+    """Return by how many milliseconds σ looks back before the base of an interval."""
     return (returns_counted(horizon) - 1) * horizon.ms
 
 

@@ -1,11 +1,11 @@
-"""What a model reads and what it answers: enough to make its input from candles years later."""
+"""A model's signature: its input and its output, told so that the input can be made from candles years later."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from forecasting.dataset.feature_catalogue import FEATURES, SCALE_SPAN, needs_of, reads_leader, warm_up_of
+from forecasting.dataset.feature_catalogue import FEATURES, SCALE_SPAN, columns_read, longest_warm_up, reads_leader
 from node.durations import Duration, Interval
 from node.errors import ForecastError
 from node.topics import Target, Task
@@ -44,13 +44,13 @@ class Signature:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that its features read and not every frame has."""
-        return needs_of(self.features)
+        return columns_read(self.features)
 
     @property
     def warm_up(self) -> int:
         """Bars before the first one at which features, baseline and scale all exist."""
         reference = self.steps if self.target is Target.VOLATILITY else self.scale_span
-        return max(warm_up_of(self.features), reference)
+        return max(longest_warm_up(self.features), reference)
 
     @property
     def bars_needed(self) -> int:

@@ -1,4 +1,4 @@
-"""What is forecast, and the baseline it is measured against, in model space.
+"""Targets are what is forecast, beside the baseline that forecasts are measured against, in model space.
 
 | target | model space | baseline | scale |
 |---|---|---|---|
@@ -8,7 +8,7 @@
 Per bar is how models have always learned it; where it leaves model space it becomes the network's unit, so that checkpoints and
 ledgers from before that unit was known stay what they are.
 
-A model answers `baseline + shrinkage × scale × network`, so that a network without skill leaves the baseline.
+A model forecasts `baseline + shrinkage weight × scale × network`, so that a network without skill leaves the baseline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from forecasting.arrays import Floats
 from forecasting.dataset.bars import Bars, lag, standard_deviation
 from forecasting.dataset.feature_catalogue import deviation
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.volatility_features import SMALLEST_DEVIATION
+from forecasting.dataset.volatility_features import MIN_RETURN_DEVIATION
 from node.topics import Target
 from node.truth import unit
 
@@ -39,15 +39,15 @@ class Targets:
 
 
 ESTIMATORS: Final[dict[str, Callable[[Bars, int], Floats]]] = {"standard_deviation": standard_deviation}
-"""How a volatility per bar is measured over so many bars, by the name that a model's signature has for it."""
+"""Measures of a volatility per bar over so many bars, by the name that a model's signature has for each."""
 
 
-def targets_of(bars: Bars, signature: Signature) -> Targets:
-    """Baseline, scale and truth at every candle of one run."""
+def compute_targets(bars: Bars, signature: Signature) -> Targets:
+    """Return baseline, scale and actual value at every candle of one run."""
     steps = signature.steps
     if signature.target is Target.VOLATILITY:
         volatility = ESTIMATORS[signature.estimator](bars, steps)
-        trailing = np.log(np.maximum(volatility, SMALLEST_DEVIATION))
+        trailing = np.log(np.maximum(volatility, MIN_RETURN_DEVIATION))
         return Targets(baseline=trailing, scale=np.where(np.isnan(trailing), np.nan, 1.0), actual=_lead(trailing, steps))
     logs = np.log(bars.close)
     scale = deviation(bars, signature.scale_span) * math.sqrt(steps)

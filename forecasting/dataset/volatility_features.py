@@ -1,8 +1,8 @@
-"""What else tells of the volatility to come: features that bend where a line of plain ones would not.
+"""Features of the volatility to come that bend where a regression on plain ones would not.
 
-Volatility at several scales goes into a line as logs. How far the short scale stands from the long one (a gap) matters more when it
-is wide, more upwards than downwards, and not alike at all hours; hence products of gaps with each other and with the time of day.
-Boosted trees find the same and cost more.
+Volatility at several scales goes into a regression as logs. How far the short scale stands from the long one (a gap) matters more
+when it is wide, more upwards than downwards, and not alike at all hours; hence products of gaps with each other and with the time
+of day. Boosted trees find the same and cost more.
 
 Sources: U. A. Müller and others, "Volatilities of different time resolutions", 1997 (scales beside each other); T. G. Andersen and
 T. Bollerslev, "Intraday periodicity and volatility persistence in financial markets", 1997 (time of day and volatility together);
@@ -26,7 +26,7 @@ from node.durations import DAY_MS, HOUR_MS
 
 Compute = Callable[[Bars], Floats]
 
-SMALLEST_DEVIATION: Final = 1e-5
+MIN_RETURN_DEVIATION: Final = 1e-5
 """Deviation of a one-bar log return taken for a market that does not move at all; below one tick of most pairs."""
 
 
@@ -40,19 +40,19 @@ class Gap:
 
 def log_mean_size(bars: Bars, span: int) -> Floats:
     """Log of the deviation as the mean size of `span` returns tells it: less moved by one large return than their squares."""
-    return np.log(np.maximum(rolling_mean(np.abs(bars.log_returns), span) * math.sqrt(np.pi / 2), SMALLEST_DEVIATION))
+    return np.log(np.maximum(rolling_mean(np.abs(bars.log_returns), span) * math.sqrt(np.pi / 2), MIN_RETURN_DEVIATION))
 
 
 def log_standard_deviation(bars: Bars, span: int) -> Floats:
     """Log of the sample standard deviation over `span` bars: what volatility's baseline is over a horizon of that span."""
-    return np.log(np.maximum(standard_deviation(bars, span), SMALLEST_DEVIATION))
+    return np.log(np.maximum(standard_deviation(bars, span), MIN_RETURN_DEVIATION))
 
 
 def log_range(bars: Bars, span: int) -> Floats:
     """Log of Parkinson's volatility: what the ranges from low to high over `span` bars say of the deviation."""
     ranges: Floats = np.log(bars.high / bars.low)
     size: Floats = np.sqrt(rolling_mean(ranges**2, span) / (4 * np.log(2)))
-    return np.log(np.maximum(size, SMALLEST_DEVIATION))
+    return np.log(np.maximum(size, MIN_RETURN_DEVIATION))
 
 
 GAPS: Final = {

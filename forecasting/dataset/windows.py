@@ -12,24 +12,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.arrays import Floats, Integers
-from forecasting.dataset.bars import runs_of, with_all_of
-from forecasting.dataset.feature_catalogue import features_of
+from forecasting.dataset.bars import split_into_runs, with_all_of
+from forecasting.dataset.feature_catalogue import compute_features
 from forecasting.dataset.long_deviation import LongDeviation
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import targets_of
+from forecasting.dataset.targets import compute_targets
 from node.errors import NotEnoughDataError
 
 FRACTIONS: Final = {"training": 0.64, "validation": 0.12, "calibration": 0.12, "test": 0.12}
-SMALLEST_PART: Final = 60
+MIN_PART_ROWS: Final = 60
 """Rows that each part must have; more where the horizon is longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and truth [n] in model space, and closes [n].
+    """Every candle of a frame as a row: features [n, F] float32, baseline, scale and actual value [n] in model space, closes [n].
 
-    `usable` holds the rows that have a whole window without a gap, a baseline and a scale; `known` those of them whose truth is
-    known as well. Both are ascending row numbers.
+    `usable` holds the rows that have a whole window without a gap, a baseline and a scale; `known` those of them whose actual value
+    is known as well. Both are ascending row numbers.
     """
 
     signature: Signature
@@ -60,10 +60,10 @@ def build_dataset(signature: Signature, candles: pd.DataFrame) -> Dataset:
     features = np.full((count, len(signature.features)), np.nan, np.float32)
     baseline, scale, actual = (np.full(count, np.nan) for _ in range(3))
     whole = np.zeros(count, bool)
-    for run in runs_of(candles, signature.interval):
+    for run in split_into_runs(candles, signature.interval):
         place = slice(run.start, run.stop)
-        targets = targets_of(run.bars, signature)
-        features[place] = features_of(run.bars, signature.features)
+        targets = compute_targets(run.bars, signature)
+        features[place] = compute_features(run.bars, signature.features)
         baseline[place], scale[place], actual[place] = targets.baseline, targets.scale, targets.actual
         whole[run.start + signature.bars_needed - 1 : run.stop] = True
     usable = np.flatnonzero(whole)
@@ -81,7 +81,7 @@ def sigma_at(dataset: Dataset, rows: Integers) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Row numbers of the four parts in the order of time. Between two of them lies at least one horizon, so that no row's truth
+    """Row numbers of the four parts in the order of time. Between two of them lies at least one horizon, so that no row's target
     reaches into the next part."""
 
     training: Integers
@@ -91,7 +91,7 @@ class Parts:
 
 
 def split(dataset: Dataset) -> Parts:
-    """Cut the rows with known truth into parts; NotEnoughDataError if a part would be too short."""
+    """Cut the rows whose actual value is known into parts; NotEnoughDataError if a part would be too short."""
     rows, signature = dataset.known, dataset.signature
     needed = rows_needed(signature)
     if len(rows) < needed:
@@ -108,8 +108,8 @@ def split(dataset: Dataset) -> Parts:
 
 
 def rows_needed(signature: Signature) -> int:
-    """Rows with known truth from which all four parts can be made."""
-    return 3 * signature.steps + int(np.ceil(max(SMALLEST_PART, signature.steps) / FRACTIONS["test"]))
+    """Count the rows with known actual values from which all four parts can be made."""
+    return 3 * signature.steps + int(np.ceil(max(MIN_PART_ROWS, signature.steps) / FRACTIONS["test"]))
 
 
 def candles_digest(candles: pd.DataFrame, more: Sequence[str] = ()) -> str:

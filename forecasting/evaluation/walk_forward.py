@@ -11,8 +11,8 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset, sigma_at
 from forecasting.evaluation.forecast_series import ForecastSeries
 from forecasting.prediction.conformal import Intervals
-from forecasting.prediction.onnx_session import answers_at
-from forecasting.prediction.recent_residuals import bounds_at, rows_counted
+from forecasting.prediction.onnx_session import forecast_rows
+from forecasting.prediction.recent_residuals import compute_bounds, find_counted_rows
 from node.errors import NotEnoughDataError
 from node.topics import Target
 
@@ -41,9 +41,9 @@ def walk_over(
     """Ask a graph at these rows of a dataset, which are ascending. Its intervals follow the errors at the rows before each."""
     if len(rows) == 0:
         raise NotEnoughDataError(f"no candle of {dataset.signature.task} in this span has a whole window and a known outcome")
-    counted = rows[:0] if intervals is None else rows_counted(dataset, rows)
-    said = answers_at(session, dataset, np.union1d(rows, counted))
-    wanted = said.at(rows)
+    counted = rows[:0] if intervals is None else find_counted_rows(dataset, rows)
+    made = forecast_rows(session, dataset, np.union1d(rows, counted))
+    wanted = made.at(rows)
     return ForecastSeries(
         times=dataset.times[rows],
         actual=wanted.actual,
@@ -52,7 +52,7 @@ def walk_over(
         scale=wanted.scale,
         steps=dataset.signature.steps,
         target=dataset.signature.target,
-        bounds=None if intervals is None else bounds_at(intervals, dataset, wanted, said.at(counted)),
+        bounds=None if intervals is None else compute_bounds(intervals, dataset, wanted, made.at(counted)),
         # A volatility is measured in no deviation of returns.
         sigma=None if dataset.signature.target is Target.VOLATILITY else sigma_at(dataset, rows),
     )

@@ -17,10 +17,10 @@ import pandas as pd
 from sqlalchemy import BigInteger, Column, Double, Engine, Integer, String, Table, func, inspect, select
 
 from forecasting.arrays import Floats
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.long_deviation import stored_deviation
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import from_model_space, targets_of
+from forecasting.dataset.targets import compute_targets, from_model_space
 from forecasting.live.bounded_deletion import forget
 from forecasting.live.submissions import Submissions
 from forecasting.prediction.conformal import LEVELS
@@ -195,8 +195,8 @@ def actuals(task: Task, candles: pd.DataFrame) -> Floats:
     """What came of a forecast made at each of the candles [n], in model space; NaN where it is not known."""
     signature = Signature(task.token, task.target, task.horizon, task.interval, window=1, features=())
     found = np.full(len(candles), np.nan)
-    for run in runs_of(candles, task.interval):
-        found[run.start : run.stop] = targets_of(run.bars, signature).actual
+    for run in split_into_runs(candles, task.interval):
+        found[run.start : run.stop] = compute_targets(run.bars, signature).actual
     return found
 
 

@@ -16,10 +16,10 @@ import pandas as pd
 from sqlalchemy import BigInteger, Boolean, Column, Double, Engine, Integer, String, Table, func, inspect, select, update
 
 from forecasting.arrays import Floats, Integers
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.long_deviation import stored_deviation
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import targets_of
+from forecasting.dataset.targets import compute_targets
 from forecasting.live.bounded_deletion import forget
 from market.candle_store import CandleStore
 from node.database import create_tables, metadata, upsert_statement
@@ -177,8 +177,8 @@ class Submissions:
         signature = Signature(task.token, task.target, task.horizon, Interval.MINUTE, window=1, features=())
         times = candles["open_time"].to_numpy(np.int64) + MINUTE_MS
         before, after = np.full(len(candles), np.nan), np.full(len(candles), np.nan)
-        for run in runs_of(candles, Interval.MINUTE):
-            targets = targets_of(run.bars, signature)
+        for run in split_into_runs(candles, Interval.MINUTE):
+            targets = compute_targets(run.bars, signature)
             before[run.start : run.stop], after[run.start : run.stop] = targets.baseline, targets.actual
         factor = unit(task.target, minutes)
         found = [np.exp(pd.Series(values, times).reindex(bases).to_numpy()) * factor for values in (before, after)]

@@ -11,16 +11,18 @@ prevent neural networks from overfitting", Journal of Machine Learning Research,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings, network_model
 from forecasting.models.recurrence import final_states
 
 
 @dataclass(frozen=True, slots=True)
-class BiRNNSettings:
-    """What is chosen before training."""
+class BiRNNSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     window: int = 24
     """Bars the network reads."""
@@ -30,9 +32,12 @@ class BiRNNSettings:
     dropout: float = 0.1
     """Part of the states silenced in training, between layers and before the head."""
 
+    def build(self, features: int) -> nn.Module:
+        return BiRNN(features, self)
+
 
 class BiRNN(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: BiRNNSettings) -> None:
         super().__init__()
@@ -46,7 +51,7 @@ class BiRNN(nn.Module):
         )
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(2 * settings.hidden, 1)
-        # An untrained network answers nothing, which is the baseline: learning can only start from there.
+        # An untrained network forecasts 0, which is the baseline: learning can only start from there.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -57,5 +62,8 @@ class BiRNN(nn.Module):
         else:
             _, states = self.rnn(windows)
             both = torch.cat((states[-2], states[-1]), dim=1)
-        answer: Tensor = self.head(self.dropout(both))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(both))
+        return forecast.squeeze(1)
+
+
+MODEL: Final = network_model(BiRNNSettings())

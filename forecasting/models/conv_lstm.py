@@ -7,13 +7,16 @@ T. N. Sainath and others, "Convolutional, long short-term memory, fully connecte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings, network_model
+
 
 @dataclass(frozen=True, slots=True)
-class ConvLSTMSettings:
-    """What is chosen before training."""
+class ConvLSTMSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     window: int = 24
     """Bars the network reads."""
@@ -24,9 +27,12 @@ class ConvLSTMSettings:
     hidden: int = 24
     dropout: float = 0.1
 
+    def build(self, features: int) -> nn.Module:
+        return ConvLSTM(features, self)
+
 
 class ConvLSTM(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: ConvLSTMSettings) -> None:
         super().__init__()
@@ -40,5 +46,8 @@ class ConvLSTM(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         found = nn.functional.silu(self.patterns(windows.transpose(1, 2)))
         states, _ = self.cells(found.transpose(1, 2))
-        answer: Tensor = self.head(self.dropout(states[:, -1]))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(states[:, -1]))
+        return forecast.squeeze(1)
+
+
+MODEL: Final = network_model(ConvLSTMSettings())

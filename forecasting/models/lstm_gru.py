@@ -11,10 +11,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings
+
 
 @dataclass(frozen=True, slots=True)
-class LstmGruSettings:
-    """What is chosen before training."""
+class LstmGruSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     kind: Literal["lstm", "gru"] = "lstm"
     window: int = 24
@@ -23,9 +25,12 @@ class LstmGruSettings:
     dropout: float = 0.1
     """Part of the state silenced in training, before the head."""
 
+    def build(self, features: int) -> nn.Module:
+        return LstmGru(features, self)
+
 
 class LstmGru(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: LstmGruSettings) -> None:
         super().__init__()
@@ -38,5 +43,5 @@ class LstmGru(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         states, _ = self.cells(windows)
-        answer: Tensor = self.head(self.dropout(states[:, -1]))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.dropout(states[:, -1]))
+        return forecast.squeeze(1)

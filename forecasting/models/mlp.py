@@ -6,13 +6,16 @@ Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning represent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from torch import Tensor, nn
 
+from forecasting.models.model import NetworkSettings, network_model
+
 
 @dataclass(frozen=True, slots=True)
-class MLPSettings:
-    """What is chosen before training."""
+class MLPSettings(NetworkSettings):
+    """The network's settings, chosen before training."""
 
     window: int = 4
     """Bars the network reads; what is older, the features say."""
@@ -20,9 +23,12 @@ class MLPSettings:
     layers: int = 2
     dropout: float = 0.1
 
+    def build(self, features: int) -> nn.Module:
+        return MLP(features, self)
+
 
 class MLP(nn.Module):
-    """Standardised windows [N, W, F] in, answers [N] out."""
+    """Standardised windows [N, W, F] in, forecasts [N] out."""
 
     def __init__(self, features: int, settings: MLPSettings) -> None:
         super().__init__()
@@ -36,5 +42,8 @@ class MLP(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, windows: Tensor) -> Tensor:
-        answer: Tensor = self.head(self.hidden(windows.flatten(1)))
-        return answer.squeeze(1)
+        forecast: Tensor = self.head(self.hidden(windows.flatten(1)))
+        return forecast.squeeze(1)
+
+
+MODEL: Final = network_model(MLPSettings())

@@ -1,4 +1,4 @@
-"""The network of models that have none: it answers 0, and all there is to say is said by the baseline or by a line."""
+"""The network of models that have none: it forecasts 0 and leaves everything to the baseline or to a regression."""
 
 from __future__ import annotations
 

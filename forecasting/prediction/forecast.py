@@ -10,17 +10,17 @@ import onnxruntime as ort
 import pandas as pd
 
 from forecasting.arrays import Singles
-from forecasting.dataset.bars import runs_of, with_all_of
-from forecasting.dataset.feature_catalogue import features_of
+from forecasting.dataset.bars import split_into_runs, with_all_of
+from forecasting.dataset.feature_catalogue import compute_features
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import from_model_space, targets_of
+from forecasting.dataset.targets import compute_targets, from_model_space
 from forecasting.prediction.onnx_session import run_graph
 from node.errors import ForecastError, NotEnoughDataError
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What a graph is given: window [1, W, F], baseline [1] and scale [1], all float32; and the candle it ends with."""
+    """The input of a graph: window [1, W, F], baseline [1] and scale [1], all float32; and the candle it ends with."""
 
     window: Singles
     baseline: Singles
@@ -57,7 +57,7 @@ def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
     """The input that ends with the newest candle of a frame; NotEnoughDataError if history is too short or a gap is in the way."""
     needed = signature.bars_needed
     newest = candles.iloc[-needed:]
-    runs = runs_of(with_all_of(newest, signature.columns), signature.interval)
+    runs = split_into_runs(with_all_of(newest, signature.columns), signature.interval)
     have = len(runs[-1].bars) if runs else 0
     if have < needed:
         reason = "a gap lies in them" if len(newest) >= needed else f"there are {len(newest)}"
@@ -66,9 +66,9 @@ def model_input(signature: Signature, candles: pd.DataFrame) -> ModelInput:
             hint="The history is still filling, or the exchange halted; it mends itself as candles arrive.",
         )
     bars = runs[-1].bars
-    targets = targets_of(bars, signature)
+    targets = compute_targets(bars, signature)
     return ModelInput(
-        window=features_of(bars, signature.features)[np.newaxis, -signature.window :],
+        window=compute_features(bars, signature.features)[np.newaxis, -signature.window :],
         baseline=targets.baseline[-1:].astype(np.float32),
         scale=targets.scale[-1:].astype(np.float32),
         made_from=int(bars.open_time[-1]),
@@ -82,21 +82,21 @@ def forecast(
     """Ask a graph about the newest candle of a frame.
 
     A price is forecast from `last_price`, or from the newest close if that is None. NotEnoughDataError as `model_input`;
-    ForecastError for an answer that is not finite.
+    ForecastError for a forecast that is not finite.
     """
     given = model_input(signature, candles)
-    answer = float(run_graph(session, given.window, given.baseline, given.scale)[0])
+    in_model_space = float(run_graph(session, given.window, given.baseline, given.scale)[0])
     price = given.close if last_price is None else last_price
     try:
-        value = from_model_space(signature.target, signature.steps, answer, price)
+        value = from_model_space(signature.target, signature.steps, in_model_space, price)
         baseline = from_model_space(signature.target, signature.steps, float(given.baseline[0]), price)
     except OverflowError:
         value = baseline = math.inf
     if not math.isfinite(value) or not math.isfinite(baseline):
-        raise ForecastError(f"the model of {signature.task} answers {answer}, which is not a forecast")
+        raise ForecastError(f"the model of {signature.task} answers {in_model_space}, which is not a forecast")
     return Forecast(
         value=value,
-        log_return_or_log_vol=answer,
+        log_return_or_log_vol=in_model_space,
         baseline=baseline,
         made_from=given.made_from,
         baseline_in_model_space=float(given.baseline[0]),

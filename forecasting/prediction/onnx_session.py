@@ -13,21 +13,21 @@ from forecasting.dataset.windows import Dataset
 from node.errors import ForecastError
 from node.onnx_session import open_session
 
-__all__ = ["Answers", "answers_at", "open_session", "run_graph"]
+__all__ = ["RowForecasts", "forecast_rows", "open_session", "run_graph"]
 
 BATCH: Final = 2048
 """Windows a graph is given at a time."""
 
 
 def run_graph(session: ort.InferenceSession, window: Singles, baseline: Singles, scale: Singles) -> Singles:
-    """Answers [N] in model space for windows [N, W, F], baselines [N] and scales [N]."""
-    answers = session.run(["forecast"], {"window": window, "baseline": baseline, "scale": scale})[0]
-    return np.asarray(answers, np.float32)
+    """Return forecasts [N] in model space for windows [N, W, F], baselines [N] and scales [N]."""
+    forecasts = session.run(["forecast"], {"window": window, "baseline": baseline, "scale": scale})[0]
+    return np.asarray(forecasts, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What a graph said at `rows` of a dataset, and what came of it where that is known; all [n], in model space."""
+class RowForecasts:
+    """A graph's forecasts at `rows` of a dataset, and the actual values where they are known; all [n], in model space."""
 
     rows: Integers
     actual: Floats
@@ -35,14 +35,14 @@ class Answers:
     baseline: Floats
     scale: Floats
 
-    def at(self, rows: Integers) -> Answers:
-        """Those at these rows, which must be among them."""
+    def at(self, rows: Integers) -> RowForecasts:
+        """Return those at these rows, which must be among `rows`."""
         place = np.searchsorted(self.rows, rows)
-        return Answers(rows, self.actual[place], self.forecast[place], self.baseline[place], self.scale[place])
+        return RowForecasts(rows, self.actual[place], self.forecast[place], self.baseline[place], self.scale[place])
 
 
-def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -> Answers:
-    """Ask a graph at these rows; ForecastError for an answer that is not finite."""
+def forecast_rows(session: ort.InferenceSession, dataset: Dataset, rows: Integers) -> RowForecasts:
+    """Ask a graph at these rows; ForecastError for a forecast that is not finite."""
     # The graph works in single precision; so does the baseline it is compared with.
     baseline, scale = dataset.baseline[rows].astype(np.float32), dataset.scale[rows].astype(np.float32)
     pieces = [
@@ -52,4 +52,4 @@ def answers_at(session: ort.InferenceSession, dataset: Dataset, rows: Integers) 
     forecast = np.concatenate([np.empty(0, np.float32), *pieces]).astype(np.float64)
     if not np.isfinite(forecast).all():
         raise ForecastError(f"the model of {dataset.signature.task} answers what is not a number")
-    return Answers(rows, dataset.actual[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))
+    return RowForecasts(rows, dataset.actual[rows], forecast, baseline.astype(np.float64), scale.astype(np.float64))

@@ -17,8 +17,8 @@ from node.topics import Target
 
 @dataclass(frozen=True, slots=True)
 class PathStep:
-    """One step of a path, at the moment `time_ms` (UTC): the forecast and the intervals that should hold the truth 50, 80 and 90
-    times in a hundred, in the network's unit."""
+    """One step of a path, at the moment `time_ms` (UTC): the forecast and the intervals that should hold the actual value 50, 80
+    and 90 times in a hundred, in the network's unit."""
 
     time_ms: int
     value: float
@@ -31,7 +31,7 @@ class PathStep:
 
 
 def compute_path(signature: Signature, intervals: Intervals, made: Forecast, steps: int) -> list[PathStep]:
-    """The way to the horizon in `steps` equal steps (at least 1), the last of them the forecast itself.
+    """Return the way to the horizon in `steps` equal steps (at least 1), the last of them the forecast itself.
 
     The model forecasts the horizon and nothing in between, so the steps before it follow from two plain rules. A return spreads
     evenly over time, and its error grows with the square root of time; for log_return a step is the return since now. A
@@ -45,12 +45,12 @@ def compute_path(signature: Signature, intervals: Intervals, made: Forecast, ste
 
 def _path_step(signature: Signature, intervals: Intervals, made: Forecast, part: float) -> PathStep:
     """The step after this part of the horizon, 0 < part <= 1."""
-    answer = made.log_return_or_log_vol
-    middle = answer * part
+    end = made.log_return_or_log_vol
+    middle = end * part
     if signature.target is Target.VOLATILITY:
-        middle = math.log((1 - part) * math.exp(2 * made.baseline_in_model_space) + part * math.exp(2 * answer)) / 2
-    edges = intervals.bounds(np.array([answer]), np.array([made.scale]))[0].tolist()
-    places = [middle, *(middle + (edge - answer) * math.sqrt(part) for edge in edges)]
+        middle = math.log((1 - part) * math.exp(2 * made.baseline_in_model_space) + part * math.exp(2 * end)) / 2
+    edges = intervals.bounds(np.array([end]), np.array([made.scale]))[0].tolist()
+    places = [middle, *(middle + (edge - end) * math.sqrt(part) for edge in edges)]
     try:
         values = [from_model_space(signature.target, signature.steps, place, made.last_price) for place in places]
     except OverflowError:

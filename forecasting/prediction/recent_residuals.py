@@ -1,4 +1,4 @@
-"""How far off a model has been lately, worked out from candles: the errors that its intervals follow.
+"""A model's recent residuals, worked out from candles: its intervals follow them.
 
 A backtest does it for every bar of a span at once, a node for its newest candle; both ask the same graph at the same moments of the
 past, and let `forecasting.prediction.adaptive_conformal` say what follows.
@@ -18,32 +18,32 @@ from forecasting.dataset.signature import Signature
 from forecasting.dataset.windows import Dataset, build_dataset
 from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS, Intervals
-from forecasting.prediction.onnx_session import Answers, answers_at
+from forecasting.prediction.onnx_session import RowForecasts, forecast_rows
 
 
 def bars_to_follow(signature: Signature) -> int:
-    """Candles from which one forecast can be made, its intervals following all the errors they look back at."""
+    """Count the candles from which one forecast can be made, its intervals following all the errors they look back at."""
     rate = AdaptationRate.of(signature)
     return signature.bars_needed + math.ceil((rate.memory + rate.block) * rate.stride_ms / signature.interval.ms)
 
 
-def rows_counted(dataset: Dataset, rows: Integers) -> Integers:
-    """The rows whose errors have a say in the intervals at `rows` (ascending, at least one)."""
+def find_counted_rows(dataset: Dataset, rows: Integers) -> Integers:
+    """Return the rows whose errors have a say in the intervals at `rows` (ascending, at least one)."""
     rate = AdaptationRate.of(dataset.signature)
     start = rate.start(rate.place(dataset.times[rows[:1]]))[0] * rate.stride_ms
     known = dataset.between(int(start), int(dataset.times[rows[-1]]))
     return known[rate.counts(dataset.times[known])]
 
 
-def bounds_at(intervals: Intervals, dataset: Dataset, wanted: Answers, counted: Answers) -> Floats:
-    """Low and high of each of LEVELS at the wanted answers, [n, 6], as the counted errors before each of them call for."""
+def compute_bounds(intervals: Intervals, dataset: Dataset, wanted: RowForecasts, counted: RowForecasts) -> Floats:
+    """Return low and high of each of LEVELS at the wanted forecasts, [n, 6], as the counted errors before each call for."""
     rate = AdaptationRate.of(dataset.signature)
     conformity_scores = intervals.conformity_scores(counted.actual, counted.forecast, counted.scale)
     now, then = rate.place(dataset.times[wanted.rows]), rate.place(dataset.times[counted.rows])
     return intervals.bounds(wanted.forecast, wanted.scale, rate.interval_scales(now, then, conformity_scores))
 
 
-class RecentErrors:
+class RecentResiduals:
     """A served model's intervals at its newest candle. What has once been worked out is kept, so that most candles cost little;
     nothing depends on it, for a new instance finds the same errors again."""
 
@@ -60,7 +60,7 @@ class RecentErrors:
         return self._signature.bars_needed + max(0, newest_ms - unseen_ms) // self._signature.interval.ms
 
     def intervals_at(self, candles: pd.DataFrame) -> Intervals:
-        """The model's intervals as the errors known by the newest of these candles have stretched them."""
+        """Return the model's intervals as the errors known by the newest of these candles have scaled them."""
         newest_ms = int(candles["open_time"].iloc[-1])
         self._look(candles, self._first_unseen(newest_ms), newest_ms)
         places = np.array(sorted(self._conformity_scores), np.int64)
@@ -81,7 +81,7 @@ class RecentErrors:
         return next(place for place in itertools.count(start) if place not in self._conformity_scores)
 
     def _look(self, candles: pd.DataFrame, first: int, newest_ms: int) -> None:
-        """Work out the errors of forecasts made from the place `first` on whose truth is known by now."""
+        """Work out the errors of forecasts made from the place `first` on whose actual value is known by now."""
         stride_ms, signature = self._rate.stride_ms, self._signature
         last = (newest_ms - signature.steps * signature.interval.ms) // stride_ms
         if last < first:
@@ -91,6 +91,6 @@ class RecentErrors:
         }
         dataset = build_dataset(signature, candles)
         rows = dataset.between(first * stride_ms, last * stride_ms)
-        said = answers_at(self._session, dataset, rows[self._rate.counts(dataset.times[rows])])
-        conformity_scores = self._intervals.conformity_scores(said.actual, said.forecast, said.scale)
-        self._conformity_scores |= dict(zip(self._rate.place(dataset.times[said.rows]).tolist(), conformity_scores, strict=True))
+        recent = forecast_rows(self._session, dataset, rows[self._rate.counts(dataset.times[rows])])
+        conformity_scores = self._intervals.conformity_scores(recent.actual, recent.forecast, recent.scale)
+        self._conformity_scores |= dict(zip(self._rate.place(dataset.times[recent.rows]).tolist(), conformity_scores, strict=True))

@@ -1,1 +1,1 @@
-"""How a model is trained and exported; with `models`, the only room that needs torch."""
+"""Models are trained and exported here; with `models`, the only room that needs torch."""

@@ -1,4 +1,4 @@
-"""A trained model as the files a checkpoint holds: the graph that is served, and the weights the next training starts from."""
+"""A trained model becomes the files of a checkpoint: the graph that is served, and the weights the next training starts from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NETWORK: Final = "network."
 
 @dataclass(frozen=True, slots=True)
 class TrainingProvenance:
-    """What weights were made for and what they have seen: rows up to `trained_until_ms` moved them, and rows up to
+    """The signature that weights were made for, and what they have seen: rows up to `trained_until_ms` moved them, and rows up to
     `validated_until_ms` chose among them. Both include the horizon."""
 
     signature: Signature
@@ -113,18 +113,18 @@ def to_onnx(model: TrainedModel, signature: Signature) -> bytes:
     return buffer.getvalue()
 
 
-def samples_of(model: TrainedModel, dataset: Dataset, rows: Integers) -> list[dict[str, Any]]:
-    """The trained model's own answers at these rows, as plain JSON values."""
+def make_samples(model: TrainedModel, dataset: Dataset, rows: Integers) -> list[dict[str, Any]]:
+    """Return the trained model's own forecasts at these rows, as plain JSON values."""
     window, baseline, scale = _inputs(dataset, rows)
     model.eval()
     with torch.no_grad():
-        answers = model(torch.from_numpy(window), torch.from_numpy(baseline), torch.from_numpy(scale))
-    columns = (window.tolist(), baseline.tolist(), scale.tolist(), answers.tolist())
+        forecasts = model(torch.from_numpy(window), torch.from_numpy(baseline), torch.from_numpy(scale))
+    columns = (window.tolist(), baseline.tolist(), scale.tolist(), forecasts.tolist())
     return [dict(zip(("window", "baseline", "scale", "forecast"), values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def check_graph(graph: bytes, samples: list[dict[str, Any]]) -> None:
-    """TrainingError unless the graph gives the trained model's answers, all at once and one at a time."""
+    """TrainingError unless the graph gives the trained model's forecasts, all at once and one at a time."""
     session = open_session(graph)
     window, baseline, scale, expected = (
         np.asarray([sample[name] for sample in samples], np.float32) for name in ("window", "baseline", "scale", "forecast")
@@ -132,8 +132,8 @@ def check_graph(graph: bytes, samples: list[dict[str, Any]]) -> None:
     together = run_graph(session, window, baseline, scale)
     alone = [run_graph(session, window[i : i + 1], baseline[i : i + 1], scale[i : i + 1])[0] for i in range(len(samples))]
     allowed = TOLERANCE * np.minimum(1.0, np.maximum(np.abs(scale), np.abs(expected)))
-    for answers in (together, np.asarray(alone)):
-        if not (np.abs(answers - expected) <= allowed).all():
+    for forecasts in (together, np.asarray(alone)):
+        if not (np.abs(forecasts - expected) <= allowed).all():
             raise TrainingError("the exported graph does not answer as the trained model does", hint="The champion stays.")
 
 

@@ -1,8 +1,9 @@
 """The losses as something to descend: the same curves as in `forecasting.evaluation.losses`, for torch.
 
-A network adds a correction to a line's answer. Its targets are therefore two columns [N, 2]: what came, and what the line said,
-both in scales; the loss is that of line and correction together. All are smooth enough for gradient descent: `mae`, `zptae` and
-`ztae` have a corner where a forecast is exact, `czar` bends where truth or forecast change sign, and nothing else breaks.
+A network adds a correction to a regression's prediction. Its targets are therefore two columns [N, 2]: what came, and what the
+regression predicted, both in scales; the loss is that of prediction and correction together. All are smooth enough for gradient
+descent: `mae`, `zptae` and `ztae` have a corner where a forecast is exact, `czar` bends where actual or forecast change sign, and
+nothing else breaks.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ def zptae(actual: Tensor, forecast: Tensor) -> Tensor:
 
 def czar(actual: Tensor, forecast: Tensor) -> Tensor:
     """Composite zero-agnostic return loss, without the constant that no forecast can change."""
-    size, said = actual.abs(), forecast * torch.where(actual >= 0, 1.0, -1.0)
+    size, aligned = actual.abs(), forecast * torch.where(actual >= 0, 1.0, -1.0)
     whole = _rise(size)
     bend = torch.minimum(_bend(torch.zeros_like(size)), _bend(size))
-    wrong_side = _bend(torch.zeros_like(size)) * said**2 / 2 - said + whole
-    too_short = whole - _rise(said.clamp(min=0.0))
-    too_far = bend * (said - size) ** 2 / 2 + _CURVE / (1 + (size + _DELTA) ** 2) * (said - size)
-    return torch.where(said <= 0, wrong_side, torch.where(said <= size, too_short, too_far)).mean()
+    wrong_side = _bend(torch.zeros_like(size)) * aligned**2 / 2 - aligned + whole
+    too_short = whole - _rise(aligned.clamp(min=0.0))
+    too_far = bend * (aligned - size) ** 2 / 2 + _CURVE / (1 + (size + _DELTA) ** 2) * (aligned - size)
+    return torch.where(aligned <= 0, wrong_side, torch.where(aligned <= size, too_short, too_far)).mean()
 
 
 def _rise(z: Tensor) -> Tensor:
@@ -66,21 +67,21 @@ def ztae(actual: Tensor, forecast: Tensor) -> Tensor:
     return (forecast.tanh() - actual.tanh()).abs().mean()
 
 
-DRIVING: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+TORCH_LOSSES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "mse": squared, "mae": absolute, "huber": huber, "zptae": zptae, "ztae": ztae, "czar": czar,
 }  # fmt: skip
-"""(truth [N], forecast [N]), both in scales → mean loss."""
+"""(actual [N], forecast [N]), both in scales → mean loss."""
 
 
-def correcting(name: str, unit: float) -> Loss:
-    """The loss of a network whose answers, in multiples of `unit`, are added to what a line said."""
-    measure = DRIVING[name]
+def correction_loss(name: str, target_std: float) -> Loss:
+    """Make the loss of a network whose forecasts, in multiples of `target_std`, are added to what a regression predicts."""
+    measure = TORCH_LOSSES[name]
 
-    def loss(answers: Tensor, targets: Tensor) -> Tensor:
-        actual, line = targets.unbind(dim=1)
+    def loss(corrections: Tensor, targets: Tensor) -> Tensor:
+        actual, predicted = targets.unbind(dim=1)
         if name == "mse":
-            # In units, where ordinary targets have the size of 1: the settings of the optimiser suit that.
-            return measure((actual - line) / unit, answers)
-        return measure(actual, line + unit * answers)
+            # In standard deviations, where ordinary targets have the size of 1: the settings of the optimiser suit that.
+            return measure((actual - predicted) / target_std, corrections)
+        return measure(actual, predicted + target_std * corrections)
 
     return loss

@@ -23,12 +23,12 @@ from forecasting.dataset.windows import Dataset, build_dataset, candles_digest, 
 from forecasting.evaluation.losses import loss_of
 from forecasting.evaluation.scores import Scores
 from forecasting.evaluation.walk_forward import walk_over
-from forecasting.models import Model, model_named
+from forecasting.models import Model, get_model
 from forecasting.models.trained_model import TrainedModel
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.onnx_session import open_session
-from forecasting.training.checkpoint import TrainingProvenance, check_graph, from_safetensors, samples_of, to_onnx, to_safetensors
-from forecasting.training.fit_model import FitPlan, assemble
+from forecasting.training.checkpoint import TrainingProvenance, check_graph, from_safetensors, make_samples, to_onnx, to_safetensors
+from forecasting.training.fit_model import FitPlan, fit_model
 from forecasting.training.training_loop import FitSettings, Progress, reproducible
 from node.durations import Interval
 from node.topics import Task
@@ -40,7 +40,8 @@ SAMPLES: Final = 5
 class Candidate:
     """A trained model and everything a manifest says of it. Times are open times of candles, in milliseconds UTC.
 
-    `shrinkage` is the greater of the trust in its line and in its network; 0 is exactly the baseline.
+    `shrinkage` is the greater of the two weights by which regression and network are shrunk; 0 is exactly the baseline. `dataset`
+    is what it was trained on, for whoever compares it on the same candles.
     """
 
     signature: Signature
@@ -58,6 +59,7 @@ class Candidate:
     seed: int
     seconds: float
     warm_started: bool
+    dataset: Dataset = field(repr=False, compare=False)
 
 
 def train(
@@ -87,20 +89,20 @@ def train(
     """
     started = time.perf_counter()
     loss_of(loss)
-    signature = signature_of(task, model, len(candles), interval, kind, features=features, leader=leader)
+    signature = make_signature(task, model, len(candles), interval, kind, features=features, leader=leader)
     dataset = build_dataset(signature, candles)
     parts = split(dataset)
     with reproducible(seed):
-        fitted = assemble(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress, kind))
-        made = _make(fitted.model, fitted.provenance, fitted.intervals, dataset, parts.test, loss)
+        fitted = fit_model(dataset, parts, FitPlan(loss, settings or FitSettings(), max_epochs, champion, on_progress, kind))
+        files = _export(fitted.model, fitted.provenance, fitted.intervals, dataset, parts.test, loss)
     return Candidate(
         signature=signature,
-        graph=made.graph,
-        weights=made.weights,
-        scores=made.scores,
+        graph=files.graph,
+        weights=files.weights,
+        scores=files.scores,
         shrinkage=fitted.model.shrinkage,
         intervals=fitted.intervals,
-        samples=made.samples,
+        samples=files.samples,
         data_start_ms=int(dataset.times[0]),
         data_end_ms=int(dataset.times[-1]),
         data_sha256=candles_digest(candles, signature.columns),
@@ -109,51 +111,52 @@ def train(
         seed=seed,
         seconds=time.perf_counter() - started,
         warm_started=fitted.warm_started,
+        dataset=dataset,
     )
 
 
-def without_skill(candidate: Candidate, candles: pd.DataFrame) -> Candidate:
-    """The same candidate, shrunk all the way: it answers the baseline. `candles` are those it was trained on."""
-    dataset = build_dataset(candidate.signature, candles)
+def shrink_to_baseline(candidate: Candidate) -> Candidate:
+    """Return the same candidate, shrunk all the way: it forecasts the baseline."""
+    dataset = candidate.dataset
     rows = dataset.between(candidate.test_start_ms, candidate.test_end_ms)
-    network = model_named(candidate.signature.model).build(len(candidate.signature.features))
+    network = get_model(candidate.signature.model).build(len(candidate.signature.features))
     model, provenance = from_safetensors(candidate.weights, network)
-    model.become_baseline()
+    model.shrink_to_baseline()
     before = dataset.between(candidate.data_start_ms, candidate.test_start_ms - candidate.signature.horizon.ms - 1)
     intervals = Intervals.fit(dataset.actual[before], dataset.baseline[before], dataset.scale[before])
     with reproducible(candidate.seed):
-        made = _make(model, provenance, intervals, dataset, rows, candidate.scores.loss_name)
+        files = _export(model, provenance, intervals, dataset, rows, candidate.scores.loss_name)
     return replace(
         candidate,
-        graph=made.graph,
-        weights=made.weights,
-        scores=made.scores,
-        samples=made.samples,
+        graph=files.graph,
+        weights=files.weights,
+        scores=files.scores,
+        samples=files.samples,
         shrinkage=0.0,
         intervals=intervals,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _Exported:
     graph: bytes
     weights: bytes
     samples: list[dict[str, Any]]
     scores: Scores
 
 
-def _make(
+def _export(
     model: TrainedModel, provenance: TrainingProvenance, intervals: Intervals, dataset: Dataset, test: Integers, loss: str
-) -> _Made:
-    """The files of a trained model, checked against each other, and what the graph that will be served scores on the test part."""
+) -> _Exported:
+    """Make the files of a trained model, check them against each other, and score the graph on the test part."""
     graph = to_onnx(model, dataset.signature)
-    samples = samples_of(model, dataset, test[np.linspace(0, len(test) - 1, SAMPLES).astype(int)])
+    samples = make_samples(model, dataset, test[np.linspace(0, len(test) - 1, SAMPLES).astype(int)])
     check_graph(graph, samples)
     walk = walk_over(open_session(graph), dataset, test, intervals)
-    return _Made(graph, to_safetensors(model, provenance), samples, walk.score(loss))
+    return _Exported(graph, to_safetensors(model, provenance), samples, walk.score(loss))
 
 
-def signature_of(
+def make_signature(
     task: Task,
     model: str,
     bars: int,
@@ -163,11 +166,11 @@ def signature_of(
     features: Sequence[str] = (),
     leader: str | None = None,
 ) -> Signature:
-    """What a model of this name will read when it learns from `bars` candles at `interval`, by default the task's own.
+    """Make the signature of a model of this name that learns from `bars` candles at `interval`, by default the task's own.
 
     A model that names its features itself reads those, whatever was chosen.
     """
-    kind = kind or model_named(model)
+    kind = kind or get_model(model)
     names = affordable_features(choose_features(task.target, features, leader) if kind.features is None else kind.features, bars)
     return Signature(
         token=task.token,

@@ -18,12 +18,12 @@ from forecasting.training.optimiser import AdamW, ReduceOnPlateau
 from node.errors import TrainingError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(answers [N], targets) → the mean loss."""
+"""(forecasts [N], targets) → the mean loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What is chosen before training, whatever the network."""
+    """Settings of a training, whatever the network."""
 
     batch: int = 256
     """Windows a step learns from."""
@@ -162,12 +162,12 @@ def _epoch(network: nn.Module, optimiser: AdamW, windows: Windows, settings: Fit
 @torch.no_grad()
 def mean_loss(network: nn.Module, windows: Windows, loss: Loss) -> float:
     """The loss over all of `windows`."""
-    return float(loss(answers_of(network, windows), windows.targets))
+    return float(loss(predict(network, windows), windows.targets))
 
 
 @torch.no_grad()
-def answers_of(network: nn.Module, windows: Windows, batch: int = 2048) -> Tensor:
-    """The network's answers [N], without dropout."""
+def predict(network: nn.Module, windows: Windows, batch: int = 2048) -> Tensor:
+    """Return the network's forecasts [N], without dropout."""
     network.eval()
     pieces = [network(windows.batch(index)[0]) for index in torch.split(torch.arange(len(windows)), batch)]
     return torch.cat(pieces)

@@ -14,7 +14,7 @@ from forecasting.dataset.signature import Signature
 from forecasting.prediction.composition import Prices
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import Forecast, bars_needed, forecast
-from forecasting.prediction.recent_residuals import RecentErrors
+from forecasting.prediction.recent_residuals import RecentResiduals
 from inference.answers.freshness import Source
 from inference.answers.nonce_time import PRICE_MINUTES
 from inference.answers.snapshot import Answer, Champion, PredictionIntervals, Problem
@@ -50,7 +50,7 @@ class Forecaster:
         self._pointed: str | None = None
         self._tried_ms: int | None = None
         self._made: _Made | None = None
-        self._recent: tuple[str, RecentErrors] | None = None
+        self._recent: tuple[str, RecentResiduals] | None = None
 
     @property
     def champion(self) -> Champion | None:
@@ -146,7 +146,7 @@ class Forecaster:
             prediction_intervals=_prediction_intervals(version, signature, made, recent, bars),
         )
 
-    def _recent_errors(self, version: Version, signature: Signature) -> RecentErrors | None:
+    def _recent_errors(self, version: Version, signature: Signature) -> RecentResiduals | None:
         """The residuals of this version's newest forecasts; None for a version without intervals, or with invalid ones."""
         if self._recent is None or self._recent[0] != version.name:
             self._recent = None
@@ -157,12 +157,12 @@ class Forecaster:
             except ForecastError as error:
                 log.warning("no path ahead", model=str(self.task), version=version.name, error=error)
                 return None
-            self._recent = version.name, RecentErrors(version.session, signature, intervals)
+            self._recent = version.name, RecentResiduals(version.session, signature, intervals)
         return self._recent[1]
 
 
 def _prediction_intervals(
-    version: Version, signature: Signature, made: Forecast, recent: RecentErrors | None, bars: pd.DataFrame
+    version: Version, signature: Signature, made: Forecast, recent: RecentResiduals | None, bars: pd.DataFrame
 ) -> PredictionIntervals | None:
     """None for a version without intervals, or with some that lead out of what numbers can say: its answer stands all the same."""
     if recent is None:

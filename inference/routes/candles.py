@@ -12,7 +12,7 @@ from flask import Response, jsonify
 from typing_extensions import TypedDict
 
 from forecasting.arrays import Floats
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.signature import DEFAULT_ESTIMATOR
 from forecasting.dataset.targets import ESTIMATORS
 from forecasting.prediction.conformal import LEVELS
@@ -137,7 +137,7 @@ def _volatility(state: TopicState, candles: pd.DataFrame) -> list[float | None]:
     estimate = ESTIMATORS[prediction_intervals.signature.estimator if prediction_intervals else DEFAULT_ESTIMATOR]
     steps = state.topic.task.steps
     factor = unit(Target.VOLATILITY, steps)
-    parts: list[Floats] = [estimate(run.bars, steps) * factor for run in runs_of(candles, state.topic.task.interval)]
+    parts: list[Floats] = [estimate(run.bars, steps) * factor for run in split_into_runs(candles, state.topic.task.interval)]
     measured = np.concatenate(parts) if parts else np.empty(0)
     return [None if np.isnan(value) else float(value) for value in measured]
 

@@ -16,12 +16,10 @@ from node.config.endpoints import INFERENCE_PATH, endpoint_hints, open_topics, w
 from node.config.file import Config, in_todays_form, load_config, parse_config, read_config
 from node.config.file_watching import ConfigFile
 from node.config.json_schema import config_schema
-from node.config.schema import LOSSES, MODELS, Inference, Parameters, Updater, Wallet, WorkerEntry
+from node.config.schema import Inference, Parameters, Updater, Wallet, WorkerEntry
 
 __all__ = [
     "INFERENCE_PATH",
-    "LOSSES",
-    "MODELS",
     "Config",
     "ConfigFile",
     "Inference",

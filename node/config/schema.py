@@ -16,11 +16,6 @@ from node.durations import DAY_MS, HOUR_MS, Duration, Interval
 from node.secrets import Secret
 from node.topics import Target
 
-MODELS = (
-    "birnn", "lstm", "gru", "mlp", "conv_lstm", "auto", "linear", "har", "ewma", "persistence", "trailing_volatility",
-)  # fmt: skip
-LOSSES = ("mse", "mae", "huber", "zptae", "ztae", "czar")
-
 
 def _read_duration(value: object) -> object:
     return Duration.parse(value) if isinstance(value, str) else value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from node.catalogue import CATALOGUE, LABELLED, RETIRED, KnownTopic
 from node.config.endpoints import INFERENCE_PATH, filled, variables_of
-from node.config.schema import LOSSES, MODELS, Parameters, WorkerEntry, nearest
+from node.config.schema import Parameters, WorkerEntry, nearest
 from node.durations import Duration
+from node.model_names import LOSS_NAMES, MODEL_NAMES
 from node.topics import DEFAULT_LOSS, TOKEN_PATTERN, Task, Topic, check_horizon
 
 
@@ -18,10 +19,10 @@ def topic_of(entry: WorkerEntry, network: str, inference_url: str) -> Topic:
     known = CATALOGUE[network].get(entry.topic_id)
     task = _task(entry, network, known)
     loss = given.loss or (known.loss if known and known.task == task else DEFAULT_LOSS[task.target])
-    if loss not in LOSSES:
-        raise ValueError(f"Loss {loss!r} is not known; known are {', '.join(LOSSES)}")
-    if given.model not in MODELS:
-        raise ValueError(f"Model {given.model!r} is not known; known are {', '.join(MODELS)}")
+    if loss not in LOSS_NAMES:
+        raise ValueError(f"Loss {loss!r} is not known; known are {', '.join(LOSS_NAMES)}")
+    if given.model not in MODEL_NAMES:
+        raise ValueError(f"Model {given.model!r} is not known; known are {', '.join(MODEL_NAMES)}")
     template = given.inference_endpoint or inference_url.rstrip("/") + INFERENCE_PATH
     variables = given.template_variables | {
         "TopicId": str(entry.topic_id), "Token": task.token, "Target": task.target.value, "Horizon": str(task.horizon)

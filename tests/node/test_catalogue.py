@@ -9,8 +9,9 @@ import pytest
 
 from forecasting.evaluation.losses import LOSSES as FITTED
 from node.catalogue import CATALOGUE, LABELLED, RETIRED
-from node.config import LOSSES, parse_config
+from node.config import parse_config
 from node.errors import ConfigError
+from node.model_names import LOSS_NAMES
 from node.topics import DEFAULT_LOSS, Target, Topic
 
 EVERY = [(network, known) for network, topics in CATALOGUE.items() for known in topics.values()]
@@ -28,7 +29,7 @@ def test_no_number_is_known_in_two_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "number", "cell", "epoch"),
+    ("network", "number", "task", "epoch"),
     [
         ("testnet", 39, "SOL/volatility-5m", 35),
         ("mainnet", 22, "XRP/volatility-15m", 60),
@@ -43,7 +44,7 @@ def test_what_came_to_the_listing_since_july_is_known(network: str, number: int,
 @pytest.mark.parametrize(("network", "known"), EVERY)
 def test_a_topic_is_judged_by_a_loss_that_the_node_has_and_keeps_the_name_of_the_listing(network: str, known: Any) -> None:
     found = topic(known.id, network)
-    assert found.loss in LOSSES
+    assert found.loss in LOSS_NAMES
     assert found.loss in FITTED
     assert found.loss == known.loss
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import from_model_space, targets_of
+from forecasting.dataset.targets import compute_targets, from_model_space
 from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
 from node.topics import Target, Task
 from node.truth import TopicInterval, base_time, priced_by, unit
@@ -88,8 +88,8 @@ def test_training_and_backtests_learn_the_same_truth_for_any_nonce_across_gaps(t
     asked = TopicInterval.of_nonce(Task("BTC", target, Duration.parse(horizon)), nonce_ms)
     signature = Signature("BTC", target, asked.task.horizon, Interval.MINUTE, window=1, features=())
     at_candle = {}
-    for run in runs_of(GAPPED, Interval.MINUTE):
-        at_candle |= dict(zip(run.bars.open_time.tolist(), targets_of(run.bars, signature).truth.tolist(), strict=True))
+    for run in split_into_runs(GAPPED, Interval.MINUTE):
+        at_candle |= dict(zip(run.bars.open_time.tolist(), compute_targets(run.bars, signature).truth.tolist(), strict=True))
     learned = at_candle.get(priced_by(asked.base_ms), math.nan)
     truth = asked.truth(CLOSES.get)
     if math.isnan(learned):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.dataset.bars import beside, runs_of
-from forecasting.dataset.feature_catalogue import FEATURES, feature_matrix, features_of, warm_up_of
+from forecasting.dataset.bars import beside, split_into_runs
+from forecasting.dataset.feature_catalogue import FEATURES, compute_feature_matrix, compute_features, longest_warm_up
 from forecasting.dataset.feature_selection import DEFAULT_FEATURES, affordable_features
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import targets_of
+from forecasting.dataset.targets import compute_targets
 from node.durations import Duration, Interval
 from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles, signature_for
@@ -43,7 +43,7 @@ any_row = st.integers(0, ROWS - 1)
 
 
 def bars_of(candles: pd.DataFrame):
-    (run,) = runs_of(candles, Interval.MINUTE)
+    (run,) = split_into_runs(candles, Interval.MINUTE)
     return run.bars
 
 
@@ -64,8 +64,8 @@ changes = {"factor": st.floats(0.01, 100).filter(lambda x: x != 1), "volume": st
 @given(row=any_row, length=st.integers(1, 50), **changes)
 def test_no_feature_changes_when_a_later_candle_does(row: int, length: int, factor: float, volume: float) -> None:
     changed = with_changes(CANDLES, row + 1, row + 1 + length, factor, volume)
-    before = feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
-    after = feature_matrix(changed, NAMES, Interval.MINUTE)[: row + 1]
+    before = compute_feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
+    after = compute_feature_matrix(changed, NAMES, Interval.MINUTE)[: row + 1]
     np.testing.assert_array_equal(before, after)
 
 
@@ -73,8 +73,8 @@ def test_no_feature_changes_when_a_later_candle_does(row: int, length: int, fact
 @given(row=any_row, length=st.integers(1, 50), **changes)
 def test_no_feature_changes_when_another_tokens_later_candle_does(row: int, length: int, factor: float, volume: float) -> None:
     other = with_changes(LEADER_CANDLES, row + 1, row + 1 + length, factor, volume)
-    before = feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
-    after = feature_matrix(beside(OWN, other), NAMES, Interval.MINUTE)[: row + 1]
+    before = compute_feature_matrix(CANDLES, NAMES, Interval.MINUTE)[: row + 1]
+    after = compute_feature_matrix(beside(OWN, other), NAMES, Interval.MINUTE)[: row + 1]
     np.testing.assert_array_equal(before, after)
 
 
@@ -89,8 +89,8 @@ def test_another_tokens_candle_that_closes_later_is_not_there_yet(row: int) -> N
 
 def test_where_another_token_has_no_candle_there_is_a_gap() -> None:
     gap = 700
-    matrix = feature_matrix(beside(OWN, LEADER_CANDLES.drop(index=gap)), NAMES, Interval.MINUTE)
-    fresh = feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
+    matrix = compute_feature_matrix(beside(OWN, LEADER_CANDLES.drop(index=gap)), NAMES, Interval.MINUTE)
+    fresh = compute_feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
     np.testing.assert_array_equal(matrix[gap:], fresh)
 
 
@@ -99,8 +99,8 @@ def test_where_another_token_has_no_candle_there_is_a_gap() -> None:
 def test_neither_baseline_nor_scale_changes_when_a_later_candle_does(
     row: int, length: int, signature: Signature, factor: float, volume: float
 ) -> None:
-    before = targets_of(bars_of(CANDLES), signature)
-    after = targets_of(bars_of(with_changes(CANDLES, row + 1, row + 1 + length, factor, volume)), signature)
+    before = compute_targets(bars_of(CANDLES), signature)
+    after = compute_targets(bars_of(with_changes(CANDLES, row + 1, row + 1 + length, factor, volume)), signature)
     np.testing.assert_array_equal(before.baseline[: row + 1], after.baseline[: row + 1])
     np.testing.assert_array_equal(before.scale[: row + 1], after.scale[: row + 1])
 
@@ -108,17 +108,17 @@ def test_neither_baseline_nor_scale_changes_when_a_later_candle_does(
 @settings(max_examples=20, deadline=None)
 @given(row=any_row, signature=st.sampled_from(TARGETS), **changes)
 def test_a_truth_depends_on_its_own_horizon_alone(row: int, signature: Signature, factor: float, volume: float) -> None:
-    before = targets_of(bars_of(CANDLES), signature).actual
-    beyond = targets_of(bars_of(with_changes(CANDLES, row + signature.steps + 1, ROWS, factor, volume)), signature).actual
+    before = compute_targets(bars_of(CANDLES), signature).actual
+    beyond = compute_targets(bars_of(with_changes(CANDLES, row + signature.steps + 1, ROWS, factor, volume)), signature).actual
     np.testing.assert_array_equal(before[: row + 1], beyond[: row + 1])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_history_before_the_declared_warm_up_changes_nothing(name: str) -> None:
-    whole = feature_matrix(CANDLES, [name], Interval.MINUTE)
+    whole = compute_feature_matrix(CANDLES, [name], Interval.MINUTE)
     warm_up = FEATURES[name].warm_up
     for start in (1, 77, ROWS - warm_up - 1):
-        part = feature_matrix(CANDLES.iloc[start:], [name], Interval.MINUTE)
+        part = compute_feature_matrix(CANDLES.iloc[start:], [name], Interval.MINUTE)
         np.testing.assert_array_equal(part[warm_up:], whole[start + warm_up :])
         assert np.isfinite(part[warm_up:]).all()
         assert np.isnan(part[:warm_up]).all()
@@ -126,25 +126,25 @@ def test_history_before_the_declared_warm_up_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("signature", TARGETS, ids=lambda signature: str(signature.task))
 def test_baseline_and_scale_need_no_more_than_the_signature_says(signature: Signature) -> None:
-    whole = targets_of(bars_of(CANDLES), signature)
-    part = targets_of(bars_of(CANDLES.iloc[-signature.warm_up - 1 :]), signature)
+    whole = compute_targets(bars_of(CANDLES), signature)
+    part = compute_targets(bars_of(CANDLES.iloc[-signature.warm_up - 1 :]), signature)
     assert part.baseline[-1] == whole.baseline[-1]
     assert part.scale[-1] == whole.scale[-1]
 
 
 def test_a_feature_starts_anew_after_a_gap() -> None:
     gap = 700
-    matrix = feature_matrix(CANDLES.drop(index=gap), NAMES, Interval.MINUTE)
-    fresh = feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
+    matrix = compute_feature_matrix(CANDLES.drop(index=gap), NAMES, Interval.MINUTE)
+    fresh = compute_feature_matrix(CANDLES.iloc[gap + 1 :], NAMES, Interval.MINUTE)
     np.testing.assert_array_equal(matrix[gap:], fresh)
 
 
 def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> None:
     still = OWN.assign(open=5.0, high=5.0, low=5.0, close=5.0, volume=0.0, taker_base=0.0, trades=0.0)
     still = beside(still, still)
-    assert np.isfinite(feature_matrix(still, NAMES, Interval.MINUTE)[warm_up_of(NAMES) :]).all()
+    assert np.isfinite(compute_feature_matrix(still, NAMES, Interval.MINUTE)[longest_warm_up(NAMES) :]).all()
     for signature in TARGETS:
-        targets = targets_of(bars_of(still), signature)
+        targets = compute_targets(bars_of(still), signature)
         assert np.isfinite(targets.actual[signature.warm_up : -signature.steps]).all()
         assert (targets.scale[signature.warm_up :] > 0).all()
 
@@ -152,17 +152,19 @@ def test_a_market_that_stands_still_has_finite_features_and_a_finite_truth() -> 
 def test_usual_features_need_only_what_every_source_has() -> None:
     bare = CANDLES.assign(quote_volume=np.nan, trades=np.nan, taker_base=np.nan, taker_quote=np.nan)
     full = CANDLES.assign(quote_volume=1.0, trades=2.0, taker_base=3.0, taker_quote=4.0)
-    np.testing.assert_array_equal(feature_matrix(bare, USUAL, Interval.MINUTE), feature_matrix(full, USUAL, Interval.MINUTE))
+    np.testing.assert_array_equal(
+        compute_feature_matrix(bare, USUAL, Interval.MINUTE), compute_feature_matrix(full, USUAL, Interval.MINUTE)
+    )
     assert set(USUAL) >= {name for names in DEFAULT_FEATURES.values() for name in names}
 
 
 def test_a_feature_that_needs_more_says_so() -> None:
     for name in set(NAMES) - set(USUAL):
         bare = CANDLES.assign(**dict.fromkeys(FEATURES[name].needs, np.nan))
-        assert np.isnan(feature_matrix(bare, [name], Interval.MINUTE)).all()
+        assert np.isnan(compute_feature_matrix(bare, [name], Interval.MINUTE)).all()
         only = CANDLES.assign(**{column: np.nan for column in OPTIONAL if column not in FEATURES[name].needs})
         np.testing.assert_array_equal(
-            feature_matrix(only, [name], Interval.MINUTE), feature_matrix(CANDLES, [name], Interval.MINUTE)
+            compute_feature_matrix(only, [name], Interval.MINUTE), compute_feature_matrix(CANDLES, [name], Interval.MINUTE)
         )
 
 
@@ -170,7 +172,7 @@ def test_returns_are_measured_in_deviations_so_a_coin_of_another_price_looks_the
     dear = CANDLES.copy()
     dear[PRICES] *= 1024
     np.testing.assert_allclose(
-        features_of(bars_of(dear), NAMES)[1440:], features_of(bars_of(CANDLES), NAMES)[1440:], rtol=1e-4, atol=1e-5
+        compute_features(bars_of(dear), NAMES)[1440:], compute_features(bars_of(CANDLES), NAMES)[1440:], rtol=1e-4, atol=1e-5
     )
 
 

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from forecasting.dataset.bars import rolling_sum, runs_of
-from forecasting.dataset.targets import from_model_space, targets_of
+from forecasting.dataset.bars import rolling_sum, split_into_runs
+from forecasting.dataset.targets import compute_targets, from_model_space
 from node.durations import Duration, Interval
 from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles, signature_for
 
 CANDLES = make_candles(600)
-(RUN,) = runs_of(CANDLES, Interval.MINUTE)
+(RUN,) = split_into_runs(CANDLES, Interval.MINUTE)
 LOGS = np.log(CANDLES["close"].to_numpy())
 
 
@@ -27,13 +27,13 @@ def test_a_trailing_sum_is_the_sum_of_the_newest_values(span: int) -> None:
 
 
 def test_the_truth_of_a_return_is_the_log_return_over_the_horizon() -> None:
-    actual = targets_of(RUN.bars, signature_for(Task("BTC", Target.LOG_RETURN, Duration.parse("10m")))).actual
+    actual = compute_targets(RUN.bars, signature_for(Task("BTC", Target.LOG_RETURN, Duration.parse("10m")))).actual
     np.testing.assert_allclose(actual[:-10], LOGS[10:] - LOGS[:-10])
     assert np.isnan(actual[-10:]).all()
 
 
 def test_the_truth_of_a_volatility_is_the_log_of_the_standard_deviation_of_the_returns_that_follow() -> None:
-    targets = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("15m"))))
+    targets = compute_targets(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("15m"))))
     returns = np.diff(LOGS)
     now = 300
     assert targets.actual[now] == pytest.approx(math.log(returns[now : now + 15].std(ddof=1)))
@@ -43,13 +43,13 @@ def test_the_truth_of_a_volatility_is_the_log_of_the_standard_deviation_of_the_r
 
 def test_the_scale_of_a_return_is_its_ordinary_size() -> None:
     signature = signature_for(Task("BTC", Target.PRICE, Duration.parse("10m")))
-    scale = targets_of(RUN.bars, signature).scale
+    scale = compute_targets(RUN.bars, signature).scale
     returns = np.diff(LOGS)
     assert scale[500] == pytest.approx(math.sqrt(10 * np.mean(returns[500 - signature.scale_span : 500] ** 2)))
 
 
 def test_a_volatility_over_a_single_minute_is_the_size_of_its_return() -> None:
-    actual = targets_of(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("1m")))).actual
+    actual = compute_targets(RUN.bars, signature_for(Task("BTC", Target.VOLATILITY, Duration.parse("1m")))).actual
     np.testing.assert_allclose(np.exp(actual[1:-1]), np.maximum(np.abs(np.diff(LOGS))[1:], 1e-5))
 
 
@@ -62,6 +62,6 @@ def test_model_space_leads_back_to_the_networks_units() -> None:
 
 def test_no_truth_reaches_across_a_gap() -> None:
     signature = signature_for(Task("BTC", Target.PRICE, Duration.parse("10m")))
-    first, second = runs_of(CANDLES.drop(index=400), Interval.MINUTE)
-    assert np.isnan(targets_of(first.bars, signature).actual[-10:]).all()
-    assert np.isnan(targets_of(second.bars, signature).scale[: signature.scale_span]).all()
+    first, second = split_into_runs(CANDLES.drop(index=400), Interval.MINUTE)
+    assert np.isnan(compute_targets(first.bars, signature).actual[-10:]).all()
+    assert np.isnan(compute_targets(second.bars, signature).scale[: signature.scale_span]).all()

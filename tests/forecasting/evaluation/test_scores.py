@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from forecasting.evaluation.losses import LOSSES
 from forecasting.evaluation.significance import diebold_mariano, variance_of_mean
-from forecasting.training.shrinkage import DOUBT, SHARE_AS_SCORED, fit_cautious_shrinkage, fit_scored_shrinkage, fit_shrinkage
+from forecasting.training.shrinkage import SHARE_AS_SCORED, fit_cautious_shrinkage, fit_scored_shrinkage, fit_shrinkage
 from node.errors import ForecastError
 from tests.support.scored_arrays import compare, score
 
@@ -132,7 +132,6 @@ def test_a_return_is_believed_by_the_lower_bound_of_its_evidence() -> None:
     actual = signal + 0.3 * overlapping(noise, 20_000, 10)
     proven, in_full = cautious(actual, 2 * signal), fit_shrinkage(actual, 2 * signal, 10)
     assert 0.3 < proven < in_full < 0.6
-    assert DOUBT > 0
 
 
 def test_skill_on_calm_days_alone_is_no_skill_where_wild_days_are_paid() -> None:

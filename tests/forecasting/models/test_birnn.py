@@ -8,7 +8,7 @@ from torch import nn
 
 from forecasting.models import MODELS
 from forecasting.models.birnn import BiRNN, BiRNNSettings
-from node.config import MODELS as CONFIGURABLE
+from node.model_names import MODEL_NAMES as CONFIGURABLE
 
 
 def network(layers: int = 2, dropout: float = 0.0) -> BiRNN:

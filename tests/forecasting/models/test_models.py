@@ -7,20 +7,21 @@ import pandas as pd
 import pytest
 import torch
 
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.feature_catalogue import FEATURES
 from forecasting.dataset.windows import build_dataset
 from forecasting.evaluation.losses import LOSSES
 from forecasting.models import MODELS
-from forecasting.models.ridge import PENALTIES, fit_lines, walk_line
-from forecasting.training.torch_losses import DRIVING, correcting
+from forecasting.models.ridge import PENALTIES, fit_ridge, predict_out_of_fold
+from forecasting.training.torch_losses import TORCH_LOSSES, correction_loss
 from forecasting.training.train import Candidate, train
-from node.config import LOSSES as CONFIGURABLE_LOSSES
-from node.config import MODELS as CONFIGURABLE_MODELS
 from node.durations import Duration, Interval
 from node.errors import TrainingError
+from node.model_names import LOSS_NAMES as CONFIGURABLE_LOSSES
+from node.model_names import MODEL_NAMES as CONFIGURABLE_MODELS
 from node.topics import Target, Task
 from tests.forecasting.conftest import SHORT
+from tests.support.paths import ROOT
 
 PRICE = Task("BTC", Target.PRICE, Duration.parse("1m"))
 
@@ -30,15 +31,16 @@ def quick(task: Task, model: str, candles: pd.DataFrame, loss: str = "mse", epoc
 
 
 def test_the_registry_is_what_the_config_allows() -> None:
-    assert tuple(MODELS) == CONFIGURABLE_MODELS
-    assert set(DRIVING) == set(LOSSES) == set(CONFIGURABLE_LOSSES)
+    files = sorted((ROOT / "forecasting/models").glob("*.py"))
+    assert {file.stem for file in files if "\nMODEL: Final = " in file.read_text()} == set(MODELS) == set(CONFIGURABLE_MODELS)
+    assert set(TORCH_LOSSES) == set(LOSSES) == set(CONFIGURABLE_LOSSES)
     assert all(set(model.features or ()) <= set(FEATURES) for model in MODELS.values())
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_model_trains_and_is_served_for_volatility(name: str, volatility_task: Task, candles: pd.DataFrame) -> None:
     candidate = quick(volatility_task, name, candles)
-    baseline = MODELS[name].line is None
+    baseline = MODELS[name].regression is None
     assert (candidate.scores.ratio == 1.0) is baseline
     assert candidate.scores.ratio <= 1.0
     assert (candidate.shrinkage == 0) is baseline
@@ -73,7 +75,7 @@ def test_what_drives_a_training_is_what_scores_it(loss: str) -> None:
     noise = np.random.default_rng(0)
     actual, forecast, other = noise.standard_t(4, (3, 300))
     scored = [LOSSES[loss](actual, said, np.ones(300)).mean() for said in (forecast, other)]
-    driven = [float(DRIVING[loss](torch.from_numpy(actual), torch.from_numpy(said))) for said in (forecast, other)]
+    driven = [float(TORCH_LOSSES[loss](torch.from_numpy(actual), torch.from_numpy(said))) for said in (forecast, other)]
     # But for constants that no forecast can change.
     assert driven[0] - driven[1] == pytest.approx(scored[0] - scored[1], abs=1e-6)
 
@@ -83,8 +85,8 @@ def test_a_correction_is_added_to_what_the_line_said(loss: str) -> None:
     noise = torch.Generator().manual_seed(0)
     actual, line, answer = torch.randn(3, 50, generator=noise)
     unit = 0.5
-    given = float(correcting(loss, unit)(answer, torch.stack((actual, line), dim=1)))
-    whole = float(DRIVING[loss](actual, line + unit * answer))
+    given = float(correction_loss(loss, unit)(answer, torch.stack((actual, line), dim=1)))
+    whole = float(TORCH_LOSSES[loss](actual, line + unit * answer))
     assert given == pytest.approx(whole / (unit**2 if loss == "mse" else 1), rel=1e-5)
 
 
@@ -92,20 +94,20 @@ def test_a_walked_line_answers_from_the_past_alone() -> None:
     noise = np.random.default_rng(0)
     features, rows, steps = noise.normal(size=(1_000, 4)), np.arange(1_000), 10
     targets = features @ [1.0, 0.5, 0.0, 0.0] + noise.normal(size=1_000)
-    out_of_fold = walk_line(features, targets, rows, steps, PENALTIES[:1])
+    out_of_fold = predict_out_of_fold(features, targets, rows, steps, PENALTIES[:1])
     assert out_of_fold.rows[0] == 250
     changed = targets.copy()
     changed[600:] = 100.0
-    other = walk_line(features, changed, rows, steps, PENALTIES[:1])
+    other = predict_out_of_fold(features, changed, rows, steps, PENALTIES[:1])
     untouched = out_of_fold.rows < 600
-    np.testing.assert_array_equal(other.answers[untouched], out_of_fold.answers[untouched])
-    assert np.corrcoef(out_of_fold.answers, targets[out_of_fold.rows])[0, 1] > 0.6
+    np.testing.assert_array_equal(other.predictions[untouched], out_of_fold.predictions[untouched])
+    assert np.corrcoef(out_of_fold.predictions, targets[out_of_fold.rows])[0, 1] > 0.6
 
 
 def test_a_line_without_penalty_is_least_squares(candles: pd.DataFrame) -> None:
     noise = np.random.default_rng(0)
     features, targets = noise.normal(size=(200, 3)), noise.normal(size=200)
-    (line,) = fit_lines(features, targets, [1e-12])
+    (line,) = fit_ridge(features, targets, [1e-12])
     expected = np.linalg.lstsq(np.column_stack((features, np.ones(200))), targets, rcond=None)[0]
     np.testing.assert_allclose([*line.weights, line.bias], expected, atol=1e-6)
 
@@ -116,4 +118,4 @@ def test_the_line_of_a_volatility_can_take_the_baseline_back(volatility_model: C
     column = signature.features.index("log_standard_deviation_15")
     rows = dataset.known
     np.testing.assert_allclose(dataset.features[rows, column], dataset.baseline[rows], rtol=1e-6)
-    assert len(runs_of(candles, Interval.MINUTE)) == 1
+    assert len(split_into_runs(candles, Interval.MINUTE)) == 1

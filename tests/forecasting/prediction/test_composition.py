@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.prediction.composition import Prices, compose
@@ -52,6 +52,7 @@ def test_the_known_part_of_a_return_is_what_happened_and_the_rest_is_forecast(mi
     assert math.log(price / close_at(asked.base_ms)) == pytest.approx(found, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(minutes=st.integers(1, 14), seed=st.integers(0, 1000))
 def test_the_expected_variance_is_that_of_the_known_returns_and_independent_ones_to_come(minutes: int, seed: int) -> None:
     """Against the mean of what many ways on would have given."""

@@ -13,48 +13,53 @@ from forecasting.prediction.path import compute_path
 from forecasting.training.train import Candidate
 from node.errors import ForecastError
 
-NOISE = np.random.default_rng(0)
+
+@pytest.fixture
+def noise() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
-def errors(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def errors(noise: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truths with fat tails in a market whose size changes, forecasts of nothing, and their scales."""
-    scale = np.exp(NOISE.normal(size=count) - 7)
-    return scale * NOISE.standard_t(3, count), np.zeros(count), scale
+    scale = np.exp(noise.normal(size=count) - 7)
+    return scale * noise.standard_t(3, count), np.zeros(count), scale
 
 
-def coverage(intervals: Intervals, level: int, actual: np.ndarray, said: np.ndarray, scale: np.ndarray) -> float:
+def coverage(intervals: Intervals, level: int, actual: np.ndarray, forecasts: np.ndarray, scale: np.ndarray) -> float:
     place = 2 * LEVELS.index(level)
-    low, high = intervals.bounds(said, scale)[:, place : place + 2].T
+    low, high = intervals.bounds(forecasts, scale)[:, place : place + 2].T
     return float(np.mean((low <= actual) & (actual <= high)))
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_as_many_truths_lie_inside_as_promised_whatever_the_distribution(level: int) -> None:
-    assert coverage(Intervals.fit(*errors(5_000)), level, *errors(20_000)) == pytest.approx(level / 100, abs=0.02)
+def test_as_many_truths_lie_inside_as_promised_whatever_the_distribution(level: int, noise: np.random.Generator) -> None:
+    assert coverage(Intervals.fit(*errors(noise, 5_000)), level, *errors(noise, 20_000)) == pytest.approx(level / 100, abs=0.02)
 
 
-def test_errors_that_shrink_as_the_market_grows_narrow_the_interval_there() -> None:
-    actual, said, scale = errors(20_000)
+def test_errors_that_shrink_as_the_market_grows_narrow_the_interval_there(noise: np.random.Generator) -> None:
+    actual, forecasts, scale = errors(noise, 20_000)
     actual = actual * np.clip(-np.log(scale) / 7, 0.3, 2) ** 2
-    intervals = Intervals.fit(actual, said, scale)
+    intervals = Intervals.fit(actual, forecasts, scale)
     assert intervals.slope < 0
     calm = scale < np.median(scale)
     for rows in (calm, ~calm):
-        assert coverage(intervals, 90, actual[rows], said[rows], scale[rows]) == pytest.approx(0.9, abs=0.02)
+        assert coverage(intervals, 90, actual[rows], forecasts[rows], scale[rows]) == pytest.approx(0.9, abs=0.02)
 
 
-def test_a_market_that_keeps_changing_gets_wider_intervals() -> None:
-    actual, said, scale = errors(12_000)
+def test_a_market_that_keeps_changing_gets_wider_intervals(noise: np.random.Generator) -> None:
+    actual, forecasts, scale = errors(noise, 12_000)
     drifting = actual * np.linspace(1, 3, len(actual))
     last = slice(-2_000, None)
     assert (
-        coverage(Intervals.fit(drifting[:-2_000], said[:-2_000], scale[:-2_000]), 90, drifting[last], said[last], scale[last])
+        coverage(
+            Intervals.fit(drifting[:-2_000], forecasts[:-2_000], scale[:-2_000]), 90, drifting[last], forecasts[last], scale[last]
+        )
         > 0.87
     )
 
 
-def test_intervals_survive_the_way_through_a_manifest() -> None:
-    intervals = Intervals.fit(*errors(500))
+def test_intervals_survive_the_way_through_a_manifest(noise: np.random.Generator) -> None:
+    intervals = Intervals.fit(*errors(noise, 500))
     assert Intervals.from_dict(intervals.to_dict()) == intervals
     for damaged in (
         {},

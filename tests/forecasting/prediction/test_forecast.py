@@ -13,7 +13,7 @@ import pytest
 from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.prediction.forecast import bars_needed, forecast, model_input
 from forecasting.prediction.onnx_session import open_session
-from forecasting.training.train import Candidate, without_skill
+from forecasting.training.train import Candidate, shrink_to_baseline
 from node.errors import ForecastError, NotEnoughDataError
 from tests.support.paths import ROOT
 
@@ -83,7 +83,7 @@ def test_without_skill_the_answer_is_the_baseline_to_the_last_bit(
     volatility_model: Candidate, price_model: Candidate, candles: pd.DataFrame, price_candles: pd.DataFrame
 ) -> None:
     for model, frame in ((volatility_model, candles), (price_model, price_candles)):
-        plain = without_skill(model, frame)
+        plain = shrink_to_baseline(model)
         answer = forecast(open_session(plain.graph), plain.signature, frame)
         assert answer.value == answer.baseline
         assert (plain.shrinkage, plain.scores.ratio, plain.scores.skill) == (0.0, 1.0, 0.0)

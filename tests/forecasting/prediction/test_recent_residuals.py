@@ -12,7 +12,7 @@ from forecasting.prediction.adaptive_conformal import AdaptationRate
 from forecasting.prediction.conformal import LEVELS
 from forecasting.prediction.forecast import forecast
 from forecasting.prediction.onnx_session import open_session
-from forecasting.prediction.recent_residuals import RecentErrors, bars_to_follow
+from forecasting.prediction.recent_residuals import RecentResiduals, bars_to_follow
 from forecasting.training.train import Candidate
 
 
@@ -22,7 +22,7 @@ def walk(model: Candidate, candles: pd.DataFrame, start: int = 2_500) -> Forecas
     return walk_forward(session, model.signature, candles, int(times.iloc[start]), int(times.iloc[-1]), model.intervals)
 
 
-def served(recent: RecentErrors, model: Candidate, candles: pd.DataFrame) -> np.ndarray:
+def served(recent: RecentResiduals, model: Candidate, candles: pd.DataFrame) -> np.ndarray:
     """The bounds at the newest candle, from no more candles than are asked for."""
     wanted = candles.iloc[-recent.bars_wanted(int(candles["open_time"].iloc[-1])) :].reset_index(drop=True)
     made = forecast(open_session(model.graph), model.signature, wanted)
@@ -30,8 +30,8 @@ def served(recent: RecentErrors, model: Candidate, candles: pd.DataFrame) -> np.
     return intervals.bounds(np.array([made.log_return_or_log_vol]), np.array([made.scale]))[0]
 
 
-def recent_errors(model: Candidate) -> RecentErrors:
-    return RecentErrors(open_session(model.graph), model.signature, model.intervals)
+def recent_errors(model: Candidate) -> RecentResiduals:
+    return RecentResiduals(open_session(model.graph), model.signature, model.intervals)
 
 
 @pytest.fixture(params=["volatility", "price"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasting.dataset.feature_catalogue import feature_matrix
+from forecasting.dataset.feature_catalogue import compute_feature_matrix
 from forecasting.dataset.signature import Signature
 from forecasting.prediction.conformal import Intervals
 from forecasting.prediction.forecast import forecast, model_input
@@ -45,7 +45,7 @@ def test_a_released_checkpoint_is_fed_what_it_was_trained_on(folder: Path) -> No
     price = signature.target.value == "price"
     candles = make_candles(3000, seed=1, predictable=0.35) if price else make_candles(3000)
     wanted = np.array(about["samples"][0]["window"], np.float32)
-    matrix = feature_matrix(candles, signature.features, signature.interval)
+    matrix = compute_feature_matrix(candles, signature.features, signature.interval)
     (ends,) = np.nonzero(np.isclose(matrix, wanted[-1], rtol=1e-5, atol=1e-6).all(axis=1))
     first = candles.iloc[: ends[0] + 1]
     np.testing.assert_allclose(model_input(signature, first).window[0], wanted, rtol=1e-5, atol=1e-6)

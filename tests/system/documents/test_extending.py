@@ -82,12 +82,12 @@ from forecasting.prediction.onnx_session import open_session
 from forecasting.training.train import train
 from tests.support.paths import ROOT
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Target, Task
 from tests.support.forecasting_candles import make_candles
 
 target, model = sys.argv[1:]
 candles = make_candles(12_000, seed=3, predictable=0.3)
-made = train(Cell("ETH", Target(target), Duration.parse("5m")), model, "mse", candles, max_epochs=2)
+made = train(Task("ETH", Target(target), Duration.parse("5m")), model, "mse", candles, max_epochs=2)
 answer = forecast(open_session(made.graph), made.signature, candles, None)
 print(json.dumps({
     "place": sys.modules["forecasting.models"].__file__, "n": made.scores.n, "rmse": made.scores.rmse,
@@ -120,20 +120,20 @@ def test_the_target_of_the_page_is_trained_and_scored(extended: Path) -> None:
 
 MEANT = """
 import numpy as np
-from forecasting.dataset.bars import runs_of
+from forecasting.dataset.bars import split_into_runs
 from forecasting.dataset.signature import Signature
-from forecasting.dataset.targets import targets_of
+from forecasting.dataset.targets import compute_targets
 from node.durations import Duration, Interval
 from node.topics import Target
 from tests.support.forecasting_candles import make_candles
 
 candles = make_candles(400, seed=1)
 signature = Signature("ETH", Target.PEAK, Duration.parse("5m"), Interval.MINUTE, 1, ())
-targets = targets_of(runs_of(candles, Interval.MINUTE)[0].bars, signature)
+targets = compute_targets(split_into_runs(candles, Interval.MINUTE)[0].bars, signature)
 high, close = candles["high"].to_numpy(), candles["close"].to_numpy()
 by_hand = [np.log(high[row + 1 : row + 6].max() / close[row]) for row in range(395)]
-np.testing.assert_allclose(targets.truth[:395], by_hand, atol=1e-12)
-assert np.isnan(targets.truth[395:]).all()
+np.testing.assert_allclose(targets.actual[:395], by_hand, atol=1e-12)
+assert np.isnan(targets.actual[395:]).all()
 """
 
 
@@ -145,13 +145,13 @@ SERVED = """
 import math, sys
 from pathlib import Path
 from node.durations import Duration
-from node.topics import Cell, Target
+from node.topics import Target, Task
 from tests.inference.conftest import Node
 
 node = Node(Path(sys.argv[1]), [3])
 parameters = {"Token": "ETH", "Target": "peak", "Horizon": "10m"}
 node.write_config([], worker=[{"topicId": 4711, "parameters": parameters}])
-node.fill(Cell("ETH", Target.PEAK, Duration.parse("10m")))
+node.fill(Task("ETH", Target.PEAK, Duration.parse("10m")))
 status, value = node.get("/inference/ETH")
 assert status == 200, value
 print(value)
@@ -186,7 +186,7 @@ exchange = sources.exchanges[0]
 exchange.time_ms()
 print(json.dumps({
     "have": done.have, "want": done.want, "closes": candles["close"].tolist(), "newest": int(candles["open_time"].max()),
-    "unknown": unknown, "reach": exchange.reach(Interval.MINUTE), "silent": exchange.standing().silent_seconds,
+    "unknown": unknown, "reach": exchange.reach(Interval.MINUTE), "silent": exchange.status().silent_seconds,
 }))
 sources.close()
 """

@@ -137,7 +137,9 @@ def in_simulation(scheduler: Scheduler, exchange: InProcessExchange) -> Iterator
         for module in (node.loops, inference.answers.watcher, inference.answers.ledger_writer):
             stack.enter_context(mock.patch.object(module, "threading", shim))
         stack.enter_context(mock.patch.object(market.bounded_http, "HTTPAdapter", adapter_to(exchange)))
-        stack.enter_context(mock.patch.object(updater.trainer, "_hold_all", lambda challenges, *_: map(train_challenger, challenges)))
+        stack.enter_context(
+            mock.patch.object(updater.trainer, "_hold_all", lambda challenges, *_: map(train_challenger, challenges))
+        )
         stack.enter_context(mock.patch.object(updater.challenger, "configure_logs"))
         yield
 
