@@ -15,7 +15,7 @@ from flask import Response
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from inference.http.gunicorn_worker import NEVER_TURNED_AWAY
+from inference.http.limits import NEVER_TURNED_AWAY
 from inference.routes.context import Context
 from inference.routes.route import JSON, Route
 from inference.routes.schemas import ErrorAnswer
