@@ -27,7 +27,7 @@ def send_internal_error(client: socket.socket) -> None:
 
 
 def has_body(request: Any) -> bool:
-    """Whether something of a gunicorn request is still to be read behind its head."""
+    """True if something of a gunicorn request is still to be read behind its head."""
     reader = getattr(getattr(request, "body", None), "reader", None)
     return reader is not None and getattr(reader, "length", None) != 0
 

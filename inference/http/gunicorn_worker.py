@@ -57,7 +57,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._heads: dict[TConn, bytearray] = {}
-        """What has arrived of heads that are not whole, the connection that has been waited for the longest first."""
+        """The parts of heads that have arrived but are not whole, the connection that has been waited for the longest first."""
         self._head_deadlines: Deadlines[TConn] = Deadlines()
         """When connections without a whole head are cut off."""
         self._closing: dict[TConn, float] = {}
@@ -116,7 +116,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         return True
 
     def _is_silent(self, conn: TConn) -> bool:
-        """Whether it has had the time to say something; whoever has just come may still do so."""
+        """True if it has had the time to send something; whoever has just come may still do so."""
         return time.monotonic() > self._head_deadlines[conn] - MAX_FIRST_BYTE_SECONDS + SILENT_SECONDS
 
     def _close(self, conn: TConn) -> None:
@@ -174,7 +174,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]
         super().enqueue_req(conn)
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
-        """A client that had been answered before says something again."""
+        """A client that had been answered before sends something again."""
         if conn not in self.keepalived_conns:
             return
         self.poller.unregister(client)

@@ -1,4 +1,4 @@
-"""How much one client, and all of them together, may ask of the process that serves."""
+"""The limits on what one client, and all of them together, may ask of the process that serves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_REQUEST_SECONDS: Final = 2.0
 MAX_HEAD_BYTES: Final = 65536
 """A longer head is given to the parser, which refuses it."""
 MAX_CLOSING_SECONDS: Final = 2.0
-"""How long a client may take to close once it has its answer."""
+"""The time that a client may take to close once it has its answer."""
 
 LARGE_FILES: Final = "/dashboard/plotly-"
 MAX_LARGE_FILE_SECONDS: Final = 60.0
@@ -38,7 +38,7 @@ NEVER_TURNED_AWAY: Final = ("/inference/", "/health/", "/metrics")
 
 
 def max_connections() -> int:
-    """How many clients may be connected at once: what the limit on descriptors leaves, and never more than can be looked after."""
+    """The number of clients that may be connected at once: as many as the limit on descriptors leaves, up to MAX_CONNECTIONS."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = MAX_CONNECTIONS if descriptors == resource.RLIM_INFINITY else descriptors - RESERVED_DESCRIPTORS
     return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, allowed))

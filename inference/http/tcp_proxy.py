@@ -2,7 +2,7 @@
 
 A container in a network without egress can publish no port. This process stands in that network and in one that can, and passes
 connections on to inference, byte for byte. It knows nothing of what it carries, and opens a connection for nobody but a caller who
-has said something. When there are too many, the caller who waits for nothing and has been silent for the longest makes room.
+has sent something. When there are too many, the caller who waits for nothing and has been silent for the longest makes room.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_CONNECT_SECONDS: Final = 3
 
 
 def max_connections() -> int:
-    """How many callers may be connected at once: what the limit on descriptors leaves, and never more than can be looked after."""
+    """The number of callers that may be connected at once: as many as the limit on descriptors leaves, up to MAX_CONNECTIONS."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unbounded = descriptors == resource.RLIM_INFINITY
     return MAX_CONNECTIONS if unbounded else max(1, min(MAX_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 2))
