@@ -53,7 +53,7 @@ def create_app(
     on_taken: Callable[[TakenAnswer], None] = lambda _: None,
     on_accepted: Callable[[int, int], None] = lambda _topic, _base_ms: None,
 ) -> Flask:
-    """The application over `current`; `Context` says what the other arguments are."""
+    """The application over `current`; `Context` describes the other arguments."""
     app = Flask("inference", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     board = score_board or ScoreBoard()

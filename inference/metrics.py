@@ -1,4 +1,4 @@
-"""What inference counts and times; docs/metrics.md lists all. answers/collectors.py has what is read at each scrape.
+"""The counters and timers of inference; docs/metrics.md lists all. answers/collectors.py has what is read at each scrape.
 
 Labels are bounded: names of routes, HTTP statuses, and the topics of config.json.
 """
@@ -13,7 +13,7 @@ SUB_MILLISECOND_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005,
 
 
 class InferenceMetrics:
-    """Everything inference counts, on a registry of its own so that several can live in one process."""
+    """All counters of inference, on a registry of its own so that several can live in one process."""
 
     def __init__(self) -> None:
         self.registry = open_registry("inference")

@@ -8,7 +8,7 @@ from typing import Final
 
 from node.errors import ForecastError
 
-LARGEST_EXPONENT: Final = 40
+MAX_EXPONENT: Final = 40
 """The network refuses decimal exponents beyond this."""
 
 
@@ -17,6 +17,6 @@ def decimal_text(value: float) -> str:
     if not math.isfinite(value):
         raise ForecastError(f"the forecast {value} is not a finite number")
     number = Decimal(repr(float(value)))
-    if value != 0 and abs(number.adjusted()) > LARGEST_EXPONENT:
+    if value != 0 and abs(number.adjusted()) > MAX_EXPONENT:
         raise ForecastError(f"the forecast {value} is outside what the network can take")
     return f"{number:f}"

@@ -14,12 +14,12 @@ from typing import Final
 
 import aiohttp
 
+from node.decimal_text import MAX_EXPONENT
 from node.errors import NoAnswerError
 from node.topics import ACCEPTED_HEADER, WORKER_AGENT
 from worker.nonce_time import PLACEHOLDER as NONCE_TIME
 
 MAX_ANSWER_BYTES: Final = 128
-LARGEST_EXPONENT: Final = 40
 REQUEST_SECONDS: Final = 5.0
 REHEARSAL_AGENT: Final = f"{WORKER_AGENT}-rehearsal"
 """Of questions whose answers are looked at and never submitted: another name, so that nobody counts them as what was."""
@@ -34,10 +34,10 @@ def read_number(body: bytes) -> float:
     match = _NUMBER.fullmatch(body.decode("latin-1"))
     if match is None:
         raise ValueError(f"answered {body[:40]!r}, which is not a bare decimal")
-    if match[1] is not None and abs(int(match[1])) > LARGEST_EXPONENT:
-        raise ValueError(f"answered {body[:40]!r}, whose exponent is beyond {LARGEST_EXPONENT}")
+    if match[1] is not None and abs(int(match[1])) > MAX_EXPONENT:
+        raise ValueError(f"answered {body[:40]!r}, whose exponent is beyond {MAX_EXPONENT}")
     value = float(body)
-    if not math.isfinite(value) or (value != 0 and abs(math.log10(abs(value))) > LARGEST_EXPONENT):
+    if not math.isfinite(value) or (value != 0 and abs(math.log10(abs(value))) > MAX_EXPONENT):
         raise ValueError(f"answered {body[:40]!r}, which no forecast can be")
     return value
 

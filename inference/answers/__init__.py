@@ -1,1 +1,1 @@
-"""What is computed ahead of requests: the current snapshot of every topic's answer."""
+"""The part that works ahead of requests: it computes the current snapshot of every topic's answer, and keeps and scores answers."""

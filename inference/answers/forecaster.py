@@ -28,7 +28,7 @@ from node.topics import Target, Task, symbol_of
 log = structlog.get_logger(__name__)
 
 RETRY_MS = 10 * SECOND_MS
-"""How often to look again for a champion that could not be had, or that stands in for a damaged one."""
+"""Pause between two attempts to load a champion that could not be loaded, or that another version stands in for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Source:
 
     @property
     def next_close_ms(self) -> int:
-        """When the candle after the newest closes; 0, which is long ago, if there is none."""
+        """The moment at which the candle after the newest closes; 0, which is long ago, if there is none."""
         return 0 if self.newest is None else freshness.next_close_ms(self.newest, self.interval)
 
 

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS: Final = 1.0
 RESCORE_MS: Final = MINUTE_MS
 REST_FACTOR: Final = 50.0
-"""How many times as long as a scoring took none follows it: requests need the processor more."""
+"""No scoring follows another for so many times as long as that one took: requests need the processor more."""
 MAX_REST_SECONDS: Final = 60.0
 MAX_QUEUED: Final = 20_000
 """Answers that may wait for a database that cannot be written: a week of twenty topics in memory helps nobody."""
@@ -79,7 +79,7 @@ class LedgerWriter:
         return self._thread.ident is None or self._thread.is_alive()
 
     def queue_answers(self, states: Iterable[TopicState]) -> None:
-        """These answers are about to be served: keep those that may be. Costs next to nothing and never fails."""
+        """Keep those of these answers that may be served now. This costs next to nothing and never fails."""
         now_ms = self._clock.now_ms()
         with self._lock:
             for state in states:
@@ -98,14 +98,14 @@ class LedgerWriter:
         self._waiting.setdefault((topic.id, answer.made_from), (topic, answer))
 
     def queue_taken(self, taken: TakenAnswer) -> None:
-        """The worker was given this: keep it, in the place of what it was given before for the same interval."""
+        """Keep what the worker was given, in the place of what it was given before for the same interval."""
         with self._lock:
             key = taken.topic_id, taken.asked.base_ms
             if key in self._taken or len(self._taken) < MAX_QUEUED:
                 self._taken[key] = taken
 
     def queue_accepted(self, topic_id: int, base_ms: int) -> None:
-        """The worker says that the chain accepted what it had taken for this interval."""
+        """The chain accepted what the worker had taken for this interval: keep that too."""
         with self._lock:
             if len(self._accepted) < MAX_QUEUED:
                 self._accepted[topic_id, base_ms] = None

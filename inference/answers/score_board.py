@@ -1,4 +1,4 @@
-"""How good the answers given were, topic by topic and version by version, ready to be shown."""
+"""The scores of the answers that were given, topic by topic and version by version, ready to be shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecentSubmission:
 
 @dataclass(frozen=True, slots=True)
 class TopicScores:
-    """A topic's answers since `since_ms`: how many there are, and how those turned out whose truth is known.
+    """The count of a topic's answers since `since_ms`, and the scores of those whose truth is known.
 
     `scores` are of the answers that were servable, `submitted` of those that the worker took, of which `recent` are the newest.
     """
@@ -101,7 +101,7 @@ def _known(value: float) -> float | None:
 
 
 class ScoreBoard:
-    """Where the ledger's writer puts the newest scores and requests find them. Replacing them is one assignment."""
+    """Holds the scores that the ledger's writer made last, for requests to read. Replacing them is one assignment."""
 
     def __init__(self) -> None:
         self.current: Mapping[int, TopicScores] = {}
@@ -112,7 +112,7 @@ class ScoreBoard:
         self.current = {number: scores for number, scores in self.current.items() if scores.topic in wanted}
 
     def scored_ms(self, topic: Topic) -> float:
-        """When a topic was scored; long ago if it never was."""
+        """The moment at which a topic was scored; long ago if it never was."""
         scores = self.current.get(topic.id)
         return scores.scored_ms if scores else -math.inf
 

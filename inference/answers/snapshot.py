@@ -1,4 +1,4 @@
-"""Everything requests are answered from: one immutable picture of all topics, replaced as a whole."""
+"""The snapshot that requests are answered from: one immutable picture of all topics, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Snapshot:
         return cls(kept, MappingProxyType(by_number), MappingProxyType(by_token))
 
     def find(self, token: str, number: str | None, *, ambiguous: bool = True) -> Served:
-        """The topic a request means; an AnswerError that says what there is otherwise.
+        """The topic a request means; if there is none, an AnswerError that names the topics there are.
 
         Without a number the token's first topic is meant, unless nothing may be `ambiguous` and the token has several.
         """
@@ -157,7 +157,7 @@ class Snapshot:
 
 
 class CurrentSnapshot:
-    """Where the watcher puts the present snapshot and requests find it. Replacing it is one assignment."""
+    """Holds the snapshot that the watcher made last, for requests to read. Replacing it is one assignment."""
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()

@@ -102,7 +102,7 @@ class Watcher:
         return self._data
 
     def hung_for_ms(self) -> int | None:
-        """How long no poll has succeeded, if that is too long."""
+        """Milliseconds since the last poll that succeeded; None if that is not too long."""
         silent = self._clock.monotonic_ms() - self._polled_ms
         return silent if silent > HUNG_AFTER_MS else None
 
@@ -159,7 +159,7 @@ class Watcher:
         return Freshness(sources, self._config.current.inference.stale_after)
 
     def _about(self, task: Task) -> AbstractContextManager[None]:
-        """Lines of the log said meanwhile name the topics that the model answers."""
+        """Lines written into the log meanwhile name the topics that the model answers."""
         return bound_contextvars(topics=self._topic_ids[task])
 
     def _configure(self) -> None:

@@ -1,1 +1,1 @@
-"""How HTTP is spoken: the server and its limits, headers, errors, query parameters."""
+"""The HTTP side: the server and its limits, headers, errors, query parameters."""

@@ -1,4 +1,4 @@
-"""What every answer says beside its content: how a browser may use it, and whether it has changed since it was last asked for."""
+"""Headers of every answer: they say how a browser may use it, and whether it has changed since it was last asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SecurityHeaders:
         self._application = application
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Add what the answer does not say itself; a page has a policy of its own."""
+        """Add the headers that the answer does not have itself; a page has a policy of its own."""
 
         def start(status: str, headers: list[tuple[str, str]], *problem: Any) -> Any:
             has_policy = any(name == POLICY for name, _ in headers)

@@ -12,7 +12,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from inference.http.gunicorn_worker import HttpWorker, most_connections
+from inference.http.gunicorn_worker import HttpWorker
+from inference.http.limits import max_connections
 from node.config import ConfigFile
 from node.database_url import check_driver
 from node.environment import Settings
@@ -48,7 +49,7 @@ class Parent(Arbiter):  # type: ignore[misc]
 
 
 class Service(Protocol):
-    """What a worker process serves, and what must end with it."""
+    """An application with the loops that must end with it, as a worker process serves it."""
 
     def start(self) -> Any:
         """Begin; the WSGI application."""
@@ -79,7 +80,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "worker_class": HttpWorker,
             "threads": THREADS,
-            "worker_connections": most_connections(),
+            "worker_connections": max_connections(),
             "keepalive": KEEPALIVE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
             "timeout": 30,
@@ -116,7 +117,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 def serve(settings: Settings, config: ConfigFile) -> None:
     """Serve until a signal ends it."""
     host, port = settings.inference_host, settings.inference_port
-    # Said here: gunicorn would try the port for five seconds, and the worker process for the database for ever.
+    # Checked here: gunicorn would try the port for five seconds, and the worker process for the database for ever.
     listening_address(host, port, host_variable="INFERENCE_HOST", port_variable="INFERENCE_PORT")
     check_driver(settings.database_url)
 

@@ -2,7 +2,7 @@
 
 A container in a network without egress can publish no port. This process stands in that network and in one that can, and passes
 connections on to inference, byte for byte. It knows nothing of what it carries, and opens a connection for nobody but a caller who
-has said something. When there are too many, the caller who waits for nothing and has been silent for the longest makes room.
+has sent something. When there are too many, the caller who waits for nothing and has been silent for the longest makes room.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from node.start import end_signals, exit_for
 
 log = structlog.get_logger(__name__)
 
-CHUNK: Final = 65536
-MOST_CONNECTIONS: Final = 500
-KEPT_DESCRIPTORS: Final = 32
-"""Of those that the process may have; a connection that is carried takes two."""
-FIRST_BYTE_SECONDS: Final = 10
-CONNECT_SECONDS: Final = 3
+CHUNK_BYTES: Final = 65536
+MAX_CONNECTIONS: Final = 500
+RESERVED_DESCRIPTORS: Final = 32
+"""Descriptors of the process that are not for callers, of whom each takes two."""
+MAX_FIRST_BYTE_SECONDS: Final = 10
+MAX_CONNECT_SECONDS: Final = 3
 """Inference listens or it does not; waiting longer helps nobody."""
 
 
-def most_connections() -> int:
-    """How many callers may be connected at once: what the limit on descriptors leaves, and never more than can be looked after."""
+def max_connections() -> int:
+    """The number of callers that may be connected at once: as many as the limit on descriptors leaves, up to MAX_CONNECTIONS."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     unbounded = descriptors == resource.RLIM_INFINITY
-    return MOST_CONNECTIONS if unbounded else max(1, min(MOST_CONNECTIONS, (descriptors - KEPT_DESCRIPTORS) // 2))
+    return MAX_CONNECTIONS if unbounded else max(1, min(MAX_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 2))
 
 
-class Gateway:
+class TcpProxy:
     """Carries connections to `target` while it is entered; `port` is where it listens."""
 
     def __init__(self, host: str, port: int, target: tuple[str, int]) -> None:
@@ -64,13 +64,13 @@ class Gateway:
         """One connection from its beginning to its end. A caller whom inference does not take on is hung up on at once."""
         self._open += 1
         try:
-            if self._open > most_connections() and not self._make_room():
+            if self._open > max_connections() and not self._make_room():
                 return
             self._idle[to_caller] = None
-            said = await asyncio.wait_for(caller.read(CHUNK), FIRST_BYTE_SECONDS)
+            begun = await asyncio.wait_for(caller.read(CHUNK_BYTES), MAX_FIRST_BYTE_SECONDS)
             self._idle.pop(to_caller, None)
-            if said:
-                await self._connect(said, caller, to_caller)
+            if begun:
+                await self._connect(begun, caller, to_caller)
         except (OSError, TimeoutError) as error:
             log.debug("not connected", error=error)
         finally:
@@ -87,10 +87,10 @@ class Gateway:
         longest.transport.abort()
         return True
 
-    async def _connect(self, said: bytes, caller: StreamReader, to_caller: StreamWriter) -> None:
-        service, to_service = await asyncio.wait_for(asyncio.open_connection(*self._target), CONNECT_SECONDS)
+    async def _connect(self, begun: bytes, caller: StreamReader, to_caller: StreamWriter) -> None:
+        service, to_service = await asyncio.wait_for(asyncio.open_connection(*self._target), MAX_CONNECT_SECONDS)
         try:
-            to_service.write(said)
+            to_service.write(begun)
             async with asyncio.TaskGroup() as both:
                 both.create_task(_copy(caller, to_service, lambda: self._idle.pop(to_caller, None)))
                 both.create_task(_copy(service, to_caller, lambda: self._rest(to_caller)))
@@ -104,10 +104,10 @@ class Gateway:
         self._idle[to_caller] = None
 
 
-async def _copy(source: StreamReader, sink: StreamWriter, note: Callable[[], object]) -> None:
-    """Everything from `source` into `sink`, and then its end; `note` is told of every piece."""
-    while data := await source.read(CHUNK):
-        note()
+async def _copy(source: StreamReader, sink: StreamWriter, on_piece: Callable[[], object]) -> None:
+    """Everything from `source` into `sink`, and then its end; `on_piece` is called with each piece's arrival."""
+    while data := await source.read(CHUNK_BYTES):
+        on_piece()
         sink.write(data)
         await sink.drain()
     sink.write_eof()
@@ -121,7 +121,7 @@ async def _serve(settings: Settings) -> None:
     usual = 443 if target.scheme == "https" else 80
     host, port = settings.inference_host, settings.inference_port
     listening_address(host, port, host_variable="INFERENCE_HOST", port_variable="INFERENCE_PORT")
-    await Gateway(host, port, (target.hostname or "", target.port or usual)).serve(stop)
+    await TcpProxy(host, port, (target.hostname or "", target.port or usual)).serve(stop)
 
 
 def main() -> None:

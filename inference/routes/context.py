@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the watcher and the ledger's writer keep up to date, and whom requests tell what the worker did."""
+    """The state that the watcher and the ledger's writer keep up to date, and the callbacks for what the worker did."""
 
     current: CurrentSnapshot
     models: ModelListing
@@ -32,7 +32,7 @@ class Context:
     ended: Callable[[], str]
     """Names of the loops that have ended though they should run, empty if none has."""
     hung_for_ms: Callable[[], int | None]
-    """How long the watcher has not succeeded, if that is too long."""
+    """Milliseconds since the watcher last succeeded; None if that is not too long."""
     on_taken: Callable[[TakenAnswer], None]
     """Called with every answer that the worker was given."""
     on_accepted: Callable[[int, int], None]

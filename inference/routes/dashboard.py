@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from flask import Response, abort, request, send_file
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from inference.routes.context import Context
 from inference.routes.dashboard_library import LIBRARY_PATH, Library
 from inference.routes.route import HTML, TEXT, PathParameter, Route
 
 FOLDER: Final = Path(__file__).parents[1] / "dashboard"
+TEMPLATE: Final = "page.html"
 MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 
@@ -40,9 +42,9 @@ class Page:
 def load_page() -> Page:
     """Read the page and its files once, when the process starts."""
     files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
-    template = (FOLDER / "page.html").read_text(encoding="utf-8")
-    digest = _digest([template.encode(), *files.values()])
-    html = template.replace("{{files}}", f"dashboard/{digest}").replace("{{library}}", LIBRARY_PATH.removeprefix("/"))
+    digest = _digest([(FOLDER / TEMPLATE).read_bytes(), *files.values()])
+    templates = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    html = templates.get_template(TEMPLATE).render(files=f"dashboard/{digest}", library=LIBRARY_PATH.removeprefix("/"))
     return Page(html, digest, files, Library())
 
 

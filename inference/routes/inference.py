@@ -53,7 +53,7 @@ def show_answer(context: Context, token: str) -> Response:
 
 
 def _report_accepted(context: Context, topic_id: int) -> None:
-    """The worker says with its next request which nonce time the chain accepted last; anything but a moment is ignored."""
+    """The worker names in its next request the nonce time that the chain accepted last; anything but a moment is ignored."""
     accepted = request.headers.get(ACCEPTED_HEADER, "")
     if accepted.isascii() and accepted.isdigit() and len(accepted) <= MAX_NONCE_TIME_DIGITS:
         context.on_accepted(topic_id, base_time(int(accepted)))

@@ -15,7 +15,7 @@ from flask import Response
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from inference.http.gunicorn_worker import NEVER_TURNED_AWAY
+from inference.http.limits import NEVER_TURNED_AWAY
 from inference.routes.context import Context
 from inference.routes.route import JSON, Route
 from inference.routes.schemas import ErrorAnswer
@@ -48,7 +48,7 @@ def describe_routes(routes: tuple[Route, ...]) -> dict[str, Any]:
     """The OpenAPI document of these routes, of the types of their answers, and of what the errors say of themselves."""
     kinds = {kind for route in routes for kind in (*route.content.values(), route.unhealthy_content)} | {ErrorAnswer}
     in_order = sorted(kinds - {None}, key=str)
-    # One tuple of all types takes half as long as each type by itself.
+    # One tuple of all types takes two thirds of the time that the types take one by one.
     together = TypeAdapter(tuple[tuple(in_order)]).json_schema(  # type: ignore[arg-type, misc]
         mode="serialization", ref_template="#/components/schemas/{model}", schema_generator=StrictSchema
     )

@@ -14,7 +14,7 @@ from node.errors import NotReadyError
 
 @contextmanager
 def readable_data(context: Context) -> Iterator[MarketData]:
-    """What is in the database; NotReadyError if it was not opened yet, or fails meanwhile."""
+    """The database; NotReadyError if it was not opened yet, or fails meanwhile."""
     failed = NotReadyError("the database cannot be read", retry_after=5, hint="The log of inference says why.")
     data = context.market_data()
     if data is None:

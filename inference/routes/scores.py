@@ -1,4 +1,4 @@
-"""GET /scores: how good the answers given were, topic by topic and version by version."""
+"""GET /scores: the scores of the answers that were given, topic by topic and version by version."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from node.topics import Topic
 
 
 def _figures() -> dict[str, Any]:
-    """Of `LiveScore.to_dict`: what the judge says, where null is a figure that does not exist."""
+    """The schema of `LiveScore.to_dict`, where null is a figure that does not exist."""
     names = {int: "integer", float: "number", str: "string"}
-    judged = {name: (get_args(kind) or (kind,))[0] for name, kind in get_type_hints(Scores).items()}
-    kinds = {"version": str, "first_ms": int, "last_ms": int} | judged
+    figures = {name: (get_args(kind) or (kind,))[0] for name, kind in get_type_hints(Scores).items()}
+    kinds = {"version": str, "first_ms": int, "last_ms": int} | figures
     return {
         "type": "object",
         "properties": {name: {"type": [names[kind], "null"]} for name, kind in kinds.items()},
@@ -43,7 +43,7 @@ class RollingShown(TypedDict):
 
 
 class SubmissionShown(TypedDict):
-    """What the worker took to submit for a nonce, and what came of it, in the network's unit; null as long as nobody knows."""
+    """An answer that the worker took to submit for a nonce, and its outcome, in the network's unit; null while nobody knows."""
 
     base: Moment
     end: Moment
@@ -57,7 +57,7 @@ class SubmissionShown(TypedDict):
 
 
 class TopicScored(TopicName):
-    """How the answers given for a topic turned out: those that were submitted (basis), or, while there are none, all of them."""
+    """The scores of a topic's answers: of those that were submitted (basis), or, while there are none, of all of them."""
 
     loss: str
     scored: Moment | None

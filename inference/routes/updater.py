@@ -1,4 +1,4 @@
-"""GET /updater: what the updater is doing, topic by topic, in its own words."""
+"""GET /updater: the updater's progress, topic by topic, in its own words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from node.timestamps import utc_text
 
 
 class UpdaterTopic(TypedDict):
-    """What the updater does for a topic: candles had of candles wanted, whether there is a champion, and the rest in words."""
+    """The updater's progress with a topic: candles had of candles wanted, whether there is a champion, and the rest in words."""
 
     have: int
     want: int

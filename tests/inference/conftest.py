@@ -38,6 +38,7 @@ ETH_8H = Task("ETH", Target.LOG_RETURN, Duration.parse("8h"))
 SOL_15M = Task("SOL", Target.VOLATILITY, Duration.parse("15m"))
 TOPICS = {3: BTC_10M, 69: BTC_24H, 83: Task("BTC", Target.LOG_RETURN, Duration.parse("8h")), 84: ETH_8H, 82: SOL_15M}
 LAST_CLOSE = 64_000.5
+INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
 
 
 def candles_until(now_ms: int, interval: Interval, count: int = 60, last_close: float = LAST_CLOSE) -> pd.DataFrame:
@@ -151,6 +152,33 @@ class Node:
     def get(self, path: str) -> tuple[int, str]:
         response = self.client.get(path)
         return response.status_code, response.get_data(as_text=True)
+
+
+def json_of(node: Node, path: str, status: int = 200) -> Any:
+    """What a route gives as JSON; AssertionError if its status is another."""
+    response = node.client.get(path)
+    assert response.status_code == status
+    assert response.content_type == "application/json"
+    return json.loads(response.data)
+
+
+def error_of(body: str) -> dict[str, Any]:
+    """The error in an answer of the one form."""
+    content = json.loads(body)
+    assert content.keys() == {"error"}
+    assert content["error"].keys() == {"code", "message", "hint"}
+    error: dict[str, Any] = content["error"]
+    return error
+
+
+def refused(node: Node, path: str) -> dict[str, Any]:
+    """The error of a route that is not ready; AssertionError if it is."""
+    response = node.client.get(path)
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    error = error_of(response.get_data(as_text=True))
+    assert error["code"] == "not_ready"
+    return error
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A clock that is a day or more ahead for one look, and right again: inference puts nothing off."""
+"""A clock that is a day or more ahead for one poll, and right again: inference puts nothing off."""
 
 from __future__ import annotations
 

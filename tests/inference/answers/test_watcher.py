@@ -22,7 +22,7 @@ from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, Node
 
 @pytest.fixture
 def forecasts(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
-    """Cells in the order in which forecasts were made for them."""
+    """Tasks in the order in which forecasts were made for them."""
     made: list[Task] = []
     original = forecaster.forecast
 
@@ -141,7 +141,7 @@ def test_a_database_that_comes_late_is_waited_for(node: Node) -> None:
             watcher.poll_safely()
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
         "looking at candles and models failed, answers will run out"
-    ], "said once, not at every look"
+    ], "logged once, not at every poll"
     assert node.get("/inference/BTC")[0] == 200
 
 
@@ -170,8 +170,8 @@ def test_a_disk_that_does_not_answer_holds_up_no_request(node: Node, monkeypatch
         return original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(node.candles, "newest", slow)
-    looking = threading.Thread(target=node.watcher.poll_safely)
-    looking.start()
+    polling = threading.Thread(target=node.watcher.poll_safely)
+    polling.start()
     try:
         assert begun.wait(10)
         assert node.get("/inference/BTC") == (200, "64000.5")
@@ -182,7 +182,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_request(node: Node, monkeypatch
         assert any(not check["ok"] and check["name"] == "watcher" for check in ready.get_json()["checks"])
     finally:
         answered.set()
-        looking.join()
+        polling.join()
     node.store_candles(BTC_10M)
     node.watcher.poll_safely()
     assert node.get("/inference/BTC")[0] == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from forecasting.live.ledger import ServedAnswer
 from node.clock import SystemClock
-from tests.inference.conftest import Node
+from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, INTERVALS, SOL_15M, Node
 
 SECONDS = 30
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 WIDE, NARROW = (1280, 900), (360, 740)
+TASKS = (BTC_10M, BTC_24H, ETH_8H, SOL_15M)
 
 
 class Page:
@@ -155,3 +158,41 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield server
     server.stop()
     node.engine.dispose()
+
+
+@pytest.fixture
+def full(server: Server, page: Page) -> Page:
+    """The page of a node whose four topics answer."""
+    server.node.fill(*TASKS, answer=0.2, intervals=INTERVALS)
+    page.open(server.address)
+    page.until(lambda: page.chart)
+    return page
+
+
+def remember(node: Node, count: int = 40) -> None:
+    """What the ledger of a node would hold that has answered topic 3 every minute; each answer was the true price, but for one."""
+    candles = node.candles.last("BTCUSDT", BTC_10M.interval, 60)
+    close, times = candles["close"].tolist(), candles["open_time"].tolist()
+    answers = []
+    for i in range(60 - count, 60):
+        then = close[i + 10] if i + 10 < 60 else close[i]
+        value = then * (1.05 if i == 45 else 1.0001)
+        edges = (-0.001, 0.001, -0.002, 0.002, -0.003, 0.003)
+        move = value / close[i] - 1
+        bounds = tuple(move + edge for edge in edges)
+        answers.append(ServedAnswer(3, BTC_10M, times[i], "20260101T000000Z-abcdef", value, close[i], move, 0.0, 0.01, bounds))
+    node.ledger.record(answers)
+
+
+def faults_of(page: Page) -> list[Any]:
+    """Everything axe is sure of, whatever it thinks of its weight."""
+    page.run((package("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.driver.execute_async_script("axe.run(document).then(arguments[0])")
+    return [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found["violations"]]
+
+
+def package(name: str) -> Path:
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.http.gunicorn_worker import KEPT_DESCRIPTORS
-from tests.inference.http.test_server import Server, make_node, serve
+from inference.http.limits import RESERVED_DESCRIPTORS
+from tests.support.inference_server import Server, make_node, serve
 
 DESCRIPTORS = 256
 CROWD = 400
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("said", CROWDS.values(), ids=[name.replace(" ", "-") for name in CROWDS])
 def test_a_crowd_that_takes_every_descriptor_keeps_nobody_from_a_number(server: Server, said: bytes) -> None:
-    assert CROWD > DESCRIPTORS - KEPT_DESCRIPTORS
+    assert CROWD > DESCRIPTORS - RESERVED_DESCRIPTORS
     (worker,) = server.children()
     crowd = []
     try:

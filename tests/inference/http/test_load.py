@@ -11,10 +11,10 @@ import pytest
 from inference.http.server import THREADS
 from node.clock import SystemClock
 from tests.inference.conftest import Node
-from tests.inference.http.test_server import Server, serve
 from tests.support.held import Held
 from tests.support.http_clients import Clients
 from tests.support.http_load import Changes
+from tests.support.inference_server import Server, serve
 
 CLIENTS = 64
 PATH = "/inference/BTC"

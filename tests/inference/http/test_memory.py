@@ -9,10 +9,10 @@ import pytest
 
 from node.clock import SystemClock
 from tests.inference.conftest import BTC_10M, Node
-from tests.inference.http.test_server import Server, serve
 from tests.support.held import Held
 from tests.support.http_clients import Clients
 from tests.support.http_load import INTERVALS, every_path
+from tests.support.inference_server import Server, serve
 
 WARM_UP = 3_000
 REQUESTS = 5_000

@@ -1,4 +1,4 @@
-"""`python -m inference` as an operator starts it: a real server process on a free port."""
+"""`python -m inference` as an operator starts it: it serves, follows what changes, and ends."""
 
 from __future__ import annotations
 
@@ -10,22 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inference.http.gunicorn_worker import LONGEST_REQUEST_SECONDS
-from inference.routes.dashboard_library import LIBRARY_PATH, Library
-from node.clock import SystemClock
 from tests.inference.conftest import BTC_10M, Node
+from tests.support.inference_server import Server, make_node, serve, start_inference
 from tests.support.paths import ROOT
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_gone(process: int) -> None:
@@ -34,52 +26,6 @@ def wait_until_gone(process: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it is still there after ten seconds")
-
-
-class Server:
-    """The process, and what it is asked."""
-
-    def __init__(self, node: Node, *prefix: str, **environment: str) -> None:
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "inference"],
-            cwd=ROOT,
-            env=os.environ | node.environment(self.port) | environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def get(self, path: str, seconds: float = 5) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        for _ in range(300):
-            assert self.process.poll() is None, self.process.communicate()[1]
-            try:
-                if condition():
-                    return
-            except OSError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError("waited for fifteen seconds in vain")
-
-    def wait_until_served(self) -> None:
-        self.wait_for(lambda: self.get("/health/live")[0] == 200)
-
-    def children(self) -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=10)
-        return self.process.returncode, said
 
 
 @pytest.fixture
@@ -98,29 +44,6 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the tests that leave it as it was."""
     for node in make_node(tmp_path_factory.mktemp("shared")):
         yield from serve(node)
-
-
-def make_node(folder: Path) -> Iterator[Node]:
-    node = Node(folder, [3], SystemClock().now_ms())
-    node.write_config([3], inference={"staleAfter": "60m"})
-    node.fill(BTC_10M)
-    yield node
-    node.engine.dispose()
-
-
-def serve(node: Node, *prefix: str) -> Iterator[Server]:
-    """Inference over `node`, started by the command `prefix` if there is one."""
-    server = Server(node, *prefix)
-    try:
-        server.wait_until_served()
-        yield server
-    finally:
-        server.process.terminate()
-        try:
-            server.process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.communicate()
 
 
 def test_it_serves_follows_what_changes_and_ends_when_told_to(server: Server, real_node: Node) -> None:
@@ -234,7 +157,7 @@ def test_a_port_in_use_is_said_in_one_line(real_node: Node) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = Server(real_node, INFERENCE_PORT=str(taken.getsockname()[1]))
+        server = start_inference(real_node, INFERENCE_PORT=str(taken.getsockname()[1]))
         _, said = server.process.communicate(timeout=60)
     assert server.process.returncode == 2
     assert said.startswith("error: cannot listen on 127.0.0.1:")
@@ -243,7 +166,7 @@ def test_a_port_in_use_is_said_in_one_line(real_node: Node) -> None:
 
 def test_a_wrong_config_ends_it_at_once_with_exit_code_2(real_node: Node) -> None:
     real_node.config_path.write_text('{"worker": [{"topicIdd": 3}]}')
-    server = Server(real_node)
+    server = start_inference(real_node)
     _, said = server.process.communicate(timeout=60)
     assert server.process.returncode == 2
     assert "topicId" in said
@@ -262,62 +185,3 @@ def test_the_serving_process_imports_no_torch() -> None:
     assert "onnxruntime" in modules
     heavy = ("torch", "onnx", "onnxscript", "sklearn", "joblib", "safetensors", "requests", "updater", "worker", "simulator")
     assert [name for name in modules if name.split(".")[0] in heavy] == []
-
-
-def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
-
-
-def test_clients_that_say_nothing_hold_nobody_up(shared_server: Server) -> None:
-    """gunicorn alone would wait for five seconds, eight clients at a time: longer than `get` does."""
-    silent = [connect(shared_server) for _ in range(40)]
-    assert shared_server.get("/inference/BTC")[0] == 200
-    for client in silent:
-        client.close()
-
-
-def test_clients_that_do_not_close_hold_nobody_up(shared_server: Server) -> None:
-    """gunicorn alone would wait for two seconds, five times."""
-    lingering = [connect(shared_server) for _ in range(5)]
-    for client in lingering:
-        client.sendall(b"GET /inference/BTC HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert client.recv(1024).startswith(b"HTTP/1.1 200")
-    assert shared_server.get("/inference/BTC")[0] == 200
-    for client in lingering:
-        client.close()
-
-
-def test_clients_that_never_finish_their_request_are_cut_off(shared_server: Server) -> None:
-    half = [connect(shared_server) for _ in range(9)]
-    for client in half:
-        client.sendall(b"GET /inference/BTC HTTP/1.1\r\nHost: x\r\n")
-    shared_server.wait_for(lambda: shared_server.get("/inference/BTC")[0] == 200)
-    for client in half:
-        assert client.recv(1024) == b""
-        client.close()
-
-
-def test_slow_readers_of_the_large_file_are_given_time_but_not_every_thread(shared_server: Server) -> None:
-    request = f"GET {LIBRARY_PATH} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n".encode()
-    slow = []
-    try:
-        for _ in range(2):
-            reader = socket.socket()
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            reader.settimeout(10)
-            reader.connect(("127.0.0.1", shared_server.port))
-            reader.sendall(request)
-            assert reader.recv(12) == b"HTTP/1.1 200"
-            slow.append(reader)
-        status, body = shared_server.get(request.decode().split()[1])
-        assert (status, json.loads(body)["error"]["code"]) == (503, "busy")
-        time.sleep(LONGEST_REQUEST_SECONDS + 1.5)
-        assert shared_server.get("/inference/BTC")[0] == 200
-        received = 0
-        while part := slow[0].recv(1 << 20):
-            received += len(part)
-        assert received > Library().path.stat().st_size
-    finally:
-        for reader in slow:
-            reader.close()
-    shared_server.wait_for(lambda: shared_server.get(request.decode().split()[1])[0] == 200)

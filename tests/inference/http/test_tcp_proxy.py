@@ -13,29 +13,29 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from inference.http import tcp_proxy as gateway
-from inference.http.tcp_proxy import Gateway
-from tests.updater.test_process import free_port
+from inference.http import tcp_proxy
+from inference.http.tcp_proxy import TcpProxy
+from tests.support.ports import free_port
 from tests.worker.conftest import wait_until
 
 
 class Running:
-    """A gateway on a thread of its own."""
+    """A proxy on a thread of its own."""
 
     def __init__(self, target: tuple[str, int]) -> None:
-        self._gateway = Gateway("127.0.0.1", 0, target)
+        self._proxy = TcpProxy("127.0.0.1", 0, target)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        while not self._gateway.port:
+        while not self._proxy.port:
             time.sleep(0.01)
-        self.port = self._gateway.port
+        self.port = self._proxy.port
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._gateway.serve(self._stop))
+            runner.run(self._proxy.serve(self._stop))
 
     def takes_on(self) -> bool:
         """Whether a request gets an answer."""
@@ -104,7 +104,7 @@ def test_a_caller_is_hung_up_on_while_there_is_no_service_and_served_once_there_
 def test_connections_beyond_the_most_are_refused_and_room_is_made_again(
     running: Running, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(tcp_proxy, "MAX_CONNECTIONS", 1)
     entered, leave = threading.Event(), threading.Event()
 
     def wait(_: Request) -> Response:
@@ -127,7 +127,7 @@ def test_connections_beyond_the_most_are_refused_and_room_is_made_again(
 def test_callers_who_wait_for_nothing_make_room_for_one_who_asks(
     running: Running, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    monkeypatch.setattr(gateway, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(tcp_proxy, "MAX_CONNECTIONS", 5)
     httpserver.expect_request("/").respond_with_data("here")
     silent = []
     try:
@@ -143,5 +143,5 @@ def test_callers_who_wait_for_nothing_make_room_for_one_who_asks(
 
 @pytest.mark.parametrize(("descriptors", "most"), [(256, 112), (1024, 496), (20_000, 500), (40, 4)])
 def test_callers_are_never_more_than_descriptors_allow(descriptors: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.resource, "getrlimit", lambda _: (descriptors, descriptors))
-    assert gateway.most_connections() == most
+    monkeypatch.setattr(tcp_proxy.resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert tcp_proxy.max_connections() == most

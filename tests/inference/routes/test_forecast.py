@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
 
 import pytest
 
 from inference.routes.forecast import STEPS
-from tests.inference.conftest import BTC_10M, ETH_8H, LAST_CLOSE, SOL_15M, Node
-
-INTERVALS = {"50": (-0.5, 0.75), "80": (-1.0, 1.5), "90": (-2.0, 2.5)}
-
-
-def json_of(node: Node, path: str, status: int = 200) -> Any:
-    response = node.client.get(path)
-    assert response.status_code == status
-    assert response.content_type == "application/json"
-    return json.loads(response.data)
+from tests.inference.conftest import BTC_10M, ETH_8H, INTERVALS, LAST_CLOSE, SOL_15M, Node, json_of
 
 
 def test_the_path_ends_with_the_answer_that_inference_gives(node: Node) -> None:

@@ -35,8 +35,7 @@ from inference.routes.openapi import describe_routes
 from inference.routes.route import list_routes
 from inference.routes.updater import UpdaterTopic
 from node.version import VERSION
-from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, SOL_15M, START_MS, Node
-from tests.inference.routes.test_forecast import INTERVALS
+from tests.inference.conftest import BTC_10M, BTC_24H, ETH_8H, INTERVALS, SOL_15M, START_MS, Node
 from tests.support.paths import ROOT
 from updater.progress import TopicProgress
 

@@ -24,8 +24,8 @@ from schemathesis import GenerationMode
 
 from inference.http.server import THREADS
 from tests.inference.http.test_load import FILES_OF_SQLITE, held_at_rest
-from tests.inference.http.test_server import Server, make_node, serve
 from tests.support.held import Held
+from tests.support.inference_server import Server, make_node, serve
 from tests.system.fuzz.spoken import said
 
 CLIENTS = 4

@@ -21,8 +21,7 @@ from model_store.manifest import MANIFEST, Manifest
 from model_store.pointer import Pointer, read_pointer
 from model_store.verification import manifest_digest, read_manifest
 from node.errors import CorruptVersionError
-from tests.inference.conftest import BTC_10M, ETH_8H, LAST_CLOSE, Node
-from tests.inference.routes.test_forecast import INTERVALS
+from tests.inference.conftest import BTC_10M, ETH_8H, INTERVALS, LAST_CLOSE, Node
 from tests.system.fuzz.target import Check, Target, check_refusal
 
 
