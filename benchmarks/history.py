@@ -20,7 +20,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from market.archive import BinanceArchive
+from market.archive.client import BinanceArchive
 from market.candle_store import CandleStore
 from market.exchanges.binance import BinanceSpot
 from market.refresh import refresh

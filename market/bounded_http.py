@@ -26,13 +26,13 @@ from market.deadline import Limit, Limits, bounded_pools
 from node.errors import ExchangeUnreachableError
 from node.proxies import named, proxy_of
 
-LARGEST_BODY: Final = 4_000_000
+MAX_BODY_BYTES: Final = 4_000_000
 """In bytes; a page of 1000 candles has about 200,000."""
 
 PROXY_REFUSES: Final = 407
 """The status with which a proxy asks for a password."""
 
-LONGEST_AGE_SECONDS: Final = 10**9
+MAX_AGE_SECONDS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Answer:
         age, made_ms = self.headers.get("Age", "").strip(), self.made_ms
         if made_ms is None or not age.isdecimal():
             return made_ms
-        return made_ms + min(int(age[:12]), LONGEST_AGE_SECONDS) * 1000
+        return made_ms + min(int(age[:12]), MAX_AGE_SECONDS) * 1000
 
     @property
     def start(self) -> str:
@@ -101,7 +101,7 @@ class BoundedHttp:
         self,
         timeouts: tuple[float, float],
         total_timeout: float,
-        largest_body: int = LARGEST_BODY,
+        largest_body: int = MAX_BODY_BYTES,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._timeouts, self._total_timeout, self._largest_body = timeouts, total_timeout, largest_body

@@ -7,83 +7,30 @@ gap.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Column,
-    ColumnElement,
-    Delete,
-    Double,
-    Engine,
-    Select,
-    String,
-    Table,
-    bindparam,
-    delete,
-    func,
-    inspect,
-    select,
-    text,
-)
+from sqlalchemy import Engine, Select, delete, func, select
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DatabaseError, DBAPIError
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.exc import DatabaseError
 
+from market.candle_tables import CANDLES, FIRST_SOURCE, HALTS, NEWEST, add_source_column, of_series, of_sources, sound_only
 from market.candles import COLUMNS, check_candles, empty_candles
-from node.database import create_tables, delete_in_parts, metadata, upsert_statement
+from market.gaps import Gap, find_runs, join_gaps
+from node.bounded_deletion import MAX_DELETED_ROWS, MIN_DELETED_ROWS, bound_deletion, delete_in_parts
+from node.database import create_tables, upsert_statement
 from node.durations import Interval
 
 CHUNK = 5_000
 """Rows written in one transaction: readers in other processes see progress, and a killed writer loses little."""
 
-LEAST_PRUNED: Final = 100
-MOST_PRUNED: Final = 10_000
-PRUNED_PART: Final = 10
-"""What is forgotten at once: see `CandleStore.prune`."""
 LATEST_MS: Final = 2**62
 """Later than any candle."""
-
-FIRST_SOURCE: Final = "binance"
-"""Where every candle came from before sources were kept."""
-
-_candles = Table(
-    "candles",
-    metadata,
-    Column("symbol", String(20), primary_key=True),
-    Column("interval", String(4), primary_key=True),
-    Column("open_time", BigInteger, primary_key=True, autoincrement=False),
-    *(Column(name, Double, nullable=name in COLUMNS[6:]) for name in COLUMNS[1:]),
-    Column("source", String(16), nullable=False, server_default=FIRST_SOURCE),
-    # The rows lie in the order of the key, so that a window is one sequential read.
-    sqlite_with_rowid=False,
-)
-
-_halts = Table(
-    "halts",
-    metadata,
-    Column("symbol", String(20), primary_key=True),
-    Column("interval", String(4), primary_key=True),
-    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
-)
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Hole:
-    """Candles that are not there: open times from `start_ms` to `end_ms`, both included."""
-
-    start_ms: int
-    end_ms: int
 
 
 class CandleStore:
@@ -92,11 +39,11 @@ class CandleStore:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._kept = threading.local()
-        self._newest: Any = _NEWEST.compile(dialect=engine.dialect)
+        self._newest: Any = NEWEST.compile(dialect=engine.dialect)
         self._values: dict[str, Any] = {**self._newest.construct_params(_check=False)}
-        create_tables(engine, _candles, _halts)
-        _add_source(engine)
-        self._upsert = upsert_statement(engine, _candles, ["symbol", "interval", "open_time"], [*COLUMNS[1:], "source"])
+        create_tables(engine, CANDLES, HALTS)
+        add_source_column(engine)
+        self._upsert = upsert_statement(engine, CANDLES, ["symbol", "interval", "open_time"], [*COLUMNS[1:], "source"])
 
     def upsert(
         self,
@@ -130,22 +77,22 @@ class CandleStore:
 
     def window(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> pd.DataFrame:
         """Candles with start_ms <= open_time <= end_ms, oldest first."""
-        statement = _sound(select(*(_candles.c[name] for name in COLUMNS)), symbol, interval)
-        return self._frame(statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time))
+        statement = sound_only(select(*(CANDLES.c[name] for name in COLUMNS)), symbol, interval)
+        return self._frame(statement.where(CANDLES.c.open_time.between(start_ms, end_ms)).order_by(CANDLES.c.open_time))
 
     def last(self, symbol: str, interval: Interval, count: int, until_ms: int | None = None) -> pd.DataFrame:
         """The newest `count` candles with open_time <= `until_ms`, oldest first."""
-        statement = _sound(select(*(_candles.c[name] for name in COLUMNS)), symbol, interval)
+        statement = sound_only(select(*(CANDLES.c[name] for name in COLUMNS)), symbol, interval)
         if until_ms is not None:
-            statement = statement.where(_candles.c.open_time <= until_ms)
-        return self._frame(statement.order_by(_candles.c.open_time.desc()).limit(count), newest_first=True)
+            statement = statement.where(CANDLES.c.open_time <= until_ms)
+        return self._frame(statement.order_by(CANDLES.c.open_time.desc()).limit(count), newest_first=True)
 
     def closes(self, symbol: str, interval: Interval, open_times: Sequence[int]) -> dict[int, float]:
         """Closes of the candles that opened at these times, by open time; those that are not there are left out."""
-        row, found = _candles.c, dict[int, float]()
+        row, found = CANDLES.c, dict[int, float]()
         times = list(dict.fromkeys(open_times))
         for start in range(0, len(times), CHUNK):
-            statement = _sound(select(row.open_time, row.close), symbol, interval)
+            statement = sound_only(select(row.open_time, row.close), symbol, interval)
             with self.engine.connect() as connection:
                 rows = connection.execute(statement.where(row.open_time.in_(times[start : start + CHUNK])))
                 found |= {int(time_ms): float(close) for time_ms, close in rows}
@@ -163,7 +110,7 @@ class CandleStore:
         if kept is not None:
             return self._ask_directly(kept, sought)
         with self.engine.connect() as connection:
-            time_ms: int | None = connection.scalar(_NEWEST, sought)
+            time_ms: int | None = connection.scalar(NEWEST, sought)
         return time_ms
 
     @contextmanager
@@ -190,27 +137,27 @@ class CandleStore:
 
     def next_after(self, symbol: str, interval: Interval, time_ms: int) -> int | None:
         """Open time of the oldest candle that is newer than `time_ms`."""
-        statement = _sound(select(func.min(_candles.c.open_time)), symbol, interval)
+        statement = sound_only(select(func.min(CANDLES.c.open_time)), symbol, interval)
         with self.engine.connect() as connection:
-            found: int | None = connection.scalar(statement.where(_candles.c.open_time > time_ms))
+            found: int | None = connection.scalar(statement.where(CANDLES.c.open_time > time_ms))
         return found
 
     def count(self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None) -> int:
         """How many candles there are with start_ms <= open_time <= end_ms, of these sources only if some are named."""
-        statement = _from(_sound(select(func.count()).select_from(_candles), symbol, interval), sources)
+        statement = of_sources(sound_only(select(func.count()).select_from(CANDLES), symbol, interval), sources)
         with self.engine.connect() as connection:
-            return connection.scalar(statement.where(_candles.c.open_time.between(start_ms, end_ms))) or 0
+            return connection.scalar(statement.where(CANDLES.c.open_time.between(start_ms, end_ms))) or 0
 
     def sources(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> dict[str, int]:
         """How many candles there are of each source with start_ms <= open_time <= end_ms."""
-        statement = _sound(select(_candles.c.source, func.count().label("candles")), symbol, interval)
-        statement = statement.where(_candles.c.open_time.between(start_ms, end_ms)).group_by(_candles.c.source)
+        statement = sound_only(select(CANDLES.c.source, func.count().label("candles")), symbol, interval)
+        statement = statement.where(CANDLES.c.open_time.between(start_ms, end_ms)).group_by(CANDLES.c.source)
         with self.engine.connect() as connection:
             return {row.source: row.candles for row in connection.execute(statement)}
 
     def gaps(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None = None
-    ) -> list[Hole]:
+    ) -> list[Gap]:
         """Runs of missing candles between `start_ms` and `end_ms`, oldest first. Halts of the exchange are not gaps.
 
         If `sources` are named, a candle of another one is as good as missing.
@@ -225,7 +172,7 @@ class CandleStore:
         missing = missing[~np.isin(missing, there, assume_unique=True)]
         for halt in halts:
             missing = missing[(missing < halt.start_ms) | (missing > halt.end_ms)]
-        return list(_runs(missing, interval))
+        return list(find_runs(missing, interval))
 
     def halted(self, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> int:
         """How many candles between `start_ms` and `end_ms` the exchange is known not to have."""
@@ -234,16 +181,16 @@ class CandleStore:
         spans = ((max(halt.start_ms, start_ms), min(halt.end_ms, end_ms)) for halt in halts)
         return sum((end - start) // interval.ms + 1 - self.count(symbol, interval, start, end) for start, end in spans)
 
-    def remember_halt(self, symbol: str, interval: Interval, gap: Hole) -> None:
+    def remember_halt(self, symbol: str, interval: Interval, gap: Gap) -> None:
         """The exchange itself has nothing in `gap`: never ask for it again, and never count it as missing."""
         row = {"symbol": symbol, "interval": interval.value, "start_ms": gap.start_ms, "end_ms": gap.end_ms}
         with self.engine.begin() as connection:
-            connection.execute(upsert_statement(self.engine, _halts, list(row), []), row)
+            connection.execute(upsert_statement(self.engine, HALTS, list(row), []), row)
 
     def series(self) -> list[tuple[str, Interval]]:
         """What there are candles of: symbols and their intervals."""
         found: list[tuple[str, Interval]] = []
-        row, symbol = _candles.c, ""
+        row, symbol = CANDLES.c, ""
         with self.engine.connect() as connection:
             # From one to the next by the key, a column at a time: DISTINCT, and both columns at once, would read every candle.
             while symbol := connection.scalar(select(func.min(row.symbol)).where(row.symbol > symbol)):
@@ -254,36 +201,31 @@ class CandleStore:
         return found
 
     def prune(self, symbol: str, interval: Interval, before_ms: int) -> int:
-        """Delete candles older than `before_ms`, the oldest first and only a part of them at once; how many there were.
-
-        The part is a tenth of the time that the series spans, between `LEAST_PRUNED` and `MOST_PRUNED` candles: whoever is wrong
-        about what is old loses no more before it is noticed, and others wait no longer for the database.
-        """
+        """Delete candles older than `before_ms`, the oldest first and only a part of them at once (`node.bounded_deletion`); how
+        many there were."""
         oldest, newest = self.next_after(symbol, interval, -1), self.newest(symbol, interval)
         if oldest is None or newest is None:
             return 0
-        part_ms = min(MOST_PRUNED * interval.ms, max(LEAST_PRUNED * interval.ms, (newest - oldest) // PRUNED_PART))
-        before_ms = min(before_ms, oldest + part_ms)
+        least_ms, most_ms = oldest + MIN_DELETED_ROWS * interval.ms, oldest + MAX_DELETED_ROWS * interval.ms
+        before_ms = bound_deletion(before_ms, oldest, newest, least_ms=least_ms, most_ms=most_ms)
         with self.engine.begin() as connection:
-            connection.execute(_of(delete(_halts), _halts, symbol, interval).where(_halts.c.end_ms < before_ms))
-        times = _of(select(_candles.c.open_time), _candles, symbol, interval).where(_candles.c.open_time < before_ms)
-        rows = _of(delete(_candles), _candles, symbol, interval)
-        return delete_in_parts(self.engine, rows, _candles.c.open_time, times)
+            connection.execute(of_series(delete(HALTS), HALTS, symbol, interval).where(HALTS.c.end_ms < before_ms))
+        times = of_series(select(CANDLES.c.open_time), CANDLES, symbol, interval).where(CANDLES.c.open_time < before_ms)
+        rows = of_series(delete(CANDLES), CANDLES, symbol, interval)
+        return delete_in_parts(self.engine, rows, CANDLES.c.open_time, times)
 
     def _times(
         self, symbol: str, interval: Interval, start_ms: int, end_ms: int, sources: Collection[str] | None
     ) -> npt.NDArray[np.int64]:
-        statement = _from(_sound(select(_candles.c.open_time), symbol, interval), sources)
+        statement = of_sources(sound_only(select(CANDLES.c.open_time), symbol, interval), sources)
         with self.engine.connect() as connection:
-            rows = connection.execute(
-                statement.where(_candles.c.open_time.between(start_ms, end_ms)).order_by(_candles.c.open_time)
-            )
+            rows = connection.execute(statement.where(CANDLES.c.open_time.between(start_ms, end_ms)).order_by(CANDLES.c.open_time))
             return np.fromiter(rows.scalars(), np.int64)
 
-    def _halts(self, connection: Connection, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Hole]:
-        statement = _of(select(_halts.c.start_ms, _halts.c.end_ms), _halts, symbol, interval)
-        statement = statement.where(_halts.c.start_ms <= end_ms, _halts.c.end_ms >= start_ms).order_by(_halts.c.start_ms)
-        return _joined([Hole(row.start_ms, row.end_ms) for row in connection.execute(statement)])
+    def _halts(self, connection: Connection, symbol: str, interval: Interval, start_ms: int, end_ms: int) -> list[Gap]:
+        statement = of_series(select(HALTS.c.start_ms, HALTS.c.end_ms), HALTS, symbol, interval)
+        statement = statement.where(HALTS.c.start_ms <= end_ms, HALTS.c.end_ms >= start_ms).order_by(HALTS.c.start_ms)
+        return join_gaps([Gap(row.start_ms, row.end_ms) for row in connection.execute(statement)])
 
     def _frame(self, statement: Select[Any], *, newest_first: bool = False) -> pd.DataFrame:
         with self.engine.connect() as connection:
@@ -300,80 +242,3 @@ class CandleStore:
         return pd.DataFrame(
             {"open_time": numbers[:, 0].astype(np.int64)} | {COLUMNS[i]: numbers[:, i] for i in range(1, len(COLUMNS))}
         )
-
-
-_Statement = TypeVar("_Statement", Select[Any], Delete)
-
-
-def _of(statement: _Statement, table: Table, symbol: str, interval: Interval) -> _Statement:
-    return statement.where(table.c.symbol == symbol, table.c.interval == interval.value)
-
-
-def _sound(statement: Select[Any], symbol: str, interval: Interval) -> Select[Any]:
-    """Of these candles those that still keep the invariants they were stored with.
-
-    One that a damaged disk has changed is as good as missing: it is not read, and as a gap it is fetched again.
-    """
-    return _of(statement, _candles, symbol, interval).where(*_invariants(interval.ms))
-
-
-def _invariants(step_ms: int | BindParameter[int]) -> tuple[ColumnElement[bool], ...]:
-    row = _candles.c
-    return (
-        row.low > 0,
-        row.low <= row.open,
-        row.low <= row.close,
-        row.open <= row.high,
-        row.close <= row.high,
-        row.high <= sys.float_info.max,
-        row.volume.between(0, sys.float_info.max),
-        row.open_time % step_ms == 0,
-    )
-
-
-_NEWEST: Final = select(func.max(_candles.c.open_time)).where(
-    _candles.c.symbol == bindparam("symbol"),
-    _candles.c.interval == bindparam("interval"),
-    _candles.c.open_time <= bindparam("until"),
-    *_invariants(bindparam("step", type_=BigInteger)),
-)
-"""Written once, for it is asked many times a second."""
-
-
-def _from(statement: Select[Any], sources: Collection[str] | None) -> Select[Any]:
-    return statement if sources is None else statement.where(_candles.c.source.in_(list(sources)))
-
-
-def _add_source(engine: Engine) -> None:
-    """Give databases from before sources were kept their column; another process may do so at the same moment."""
-
-    def lacks_it() -> bool:
-        return all(column["name"] != "source" for column in inspect(engine).get_columns(_candles.name))
-
-    if lacks_it():
-        try:
-            with engine.begin() as connection:
-                column = CreateColumn(_candles.c.source).compile(dialect=engine.dialect)
-                connection.execute(text(f"ALTER TABLE {_candles.name} ADD COLUMN {column}"))
-        except DBAPIError:
-            if lacks_it():
-                raise
-
-
-def _joined(halts: list[Hole]) -> list[Hole]:
-    """Sorted halts with those that overlap made into one."""
-    joined: list[Hole] = []
-    for halt in halts:
-        if joined and halt.start_ms <= joined[-1].end_ms:
-            joined[-1] = Hole(joined[-1].start_ms, max(joined[-1].end_ms, halt.end_ms))
-        else:
-            joined.append(halt)
-    return joined
-
-
-def _runs(missing: npt.NDArray[np.int64], interval: Interval) -> Iterator[Hole]:
-    """Consecutive open times as gaps."""
-    breaks = np.flatnonzero(np.diff(missing) != interval.ms) + 1
-    for run in np.split(missing, breaks):
-        if len(run):
-            yield Hole(int(run[0]), int(run[-1]))

@@ -25,8 +25,8 @@ COLUMNS: Final[tuple[str, ...]] = ("open_time", *PRICES, "volume", "quote_volume
 OPTIONAL_COLUMNS: Final[tuple[str, ...]] = COLUMNS[6:]
 """NaN where the source does not have them."""
 
-LARGEST_JUMP: Final = 2.0
-LARGEST_RANGE: Final = 5.0
+MAX_JUMP_RATIO: Final = 2.0
+MAX_RANGE_RATIO: Final = 5.0
 """Factors between prices beyond which a candle is an error of the source and not a move of the market; see `plausible_rows`."""
 
 ENOUGH_TO_TELL: Final = 10
@@ -105,10 +105,10 @@ def plausible_rows(frame: pd.DataFrame, interval: Interval) -> npt.NDArray[np.bo
     on another scale than the rest, unless it goes on for `SHORTEST_RUN` candles.
     """
     open_, high, low, close = (frame[name].to_numpy() for name in PRICES)
-    range_ok = np.ones(len(frame), dtype=np.bool_) if interval is Interval.DAY else high <= low * LARGEST_RANGE
+    range_ok = np.ones(len(frame), dtype=np.bool_) if interval is Interval.DAY else high <= low * MAX_RANGE_RATIO
     ratio = open_[1:] / close[:-1]
     neighbours = np.diff(frame["open_time"].to_numpy()) == interval.ms
-    jump = neighbours & ((ratio > LARGEST_JUMP) | (ratio < 1 / LARGEST_JUMP))
+    jump = neighbours & ((ratio > MAX_JUMP_RATIO) | (ratio < 1 / MAX_JUMP_RATIO))
     plausible = range_ok & ~np.append(jump, False) & ~np.append(False, jump)
     runs = np.split(np.arange(len(frame)), np.flatnonzero(jump) + 1)
     if len(runs) > 1:
@@ -128,7 +128,7 @@ def _distrust_other_scales(
     level = begins[runs[0][0]]
     for run in runs:
         ratio = begins[run[0]] / level
-        if len(run) < SHORTEST_RUN and not 1 / LARGEST_JUMP <= ratio <= LARGEST_JUMP:
+        if len(run) < SHORTEST_RUN and not 1 / MAX_JUMP_RATIO <= ratio <= MAX_JUMP_RATIO:
             plausible[run] = False
             continue
         trusted = run[plausible[run]]

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 REPEATED_MS: Final = HOUR_MS
 """So long a source must go on saying it. Sources correct their errors sooner."""
 
-MOST_DOUBTFUL: Final = 200
+MAX_DOUBTFUL_ROWS: Final = 200
 """Rows of one answer that are remembered, the newest; where more are doubtful, it is no wick."""
 
 _KEYS: Final = ("symbol", "interval", "open_time", "source")
@@ -55,7 +55,7 @@ class Doubts:
 
         `newest_ms` is the open time of the newest candle that the source has.
         """
-        rows = rows.iloc[-MOST_DOUBTFUL:]
+        rows = rows.iloc[-MAX_DOUBTFUL_ROWS:]
         if rows.empty:
             return rows
         known = self._known(symbol, interval, rows)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 import structlog
 
-from market.archive import BinanceArchive
-from market.archive_history import ArchiveHistory
-from market.candle_store import CandleStore, Hole
+from market.archive.client import BinanceArchive
+from market.archive.history import ArchiveHistory
+from market.candle_store import CandleStore
 from market.doubts import Doubts
 from market.exchanges.exchange import PAGE, Exchange, bad_rows, doubtful_rows, with_bad_rows
+from market.gaps import Gap
 from node.clock import Clock
 from node.durations import HOUR_MS, MINUTE_MS, Interval
 from node.errors import MarketError
@@ -146,7 +147,7 @@ class _Refresh:
         history = ArchiveHistory(self.store, archive, self.symbol, self.interval, *span)
         self._stored += history.fill(self.stop, self._tell)
 
-    def _fill(self, gap: Hole) -> bool:
+    def _fill(self, gap: Gap) -> bool:
         """Fetch `gap` from its newest candle backwards; False if told to stop.
 
         Every request reaches up to a candle that is known already, the witness. Only an exchange that shows the witness, and
@@ -166,14 +167,14 @@ class _Refresh:
             if witness not in candles["open_time"].to_numpy() or bad_rows(candles):
                 log.warning("a gap stays open: the exchange's answer cannot be believed", symbol=self.symbol, at=start)
                 return True
-            self._remember(Hole(start, gap.end_ms))
+            self._remember(Gap(start, gap.end_ms))
             found = int(candles["open_time"].min())
             # Before a listing there is nothing, however far one goes: go in longer strides.
             pages = pages * 2 if found == witness else 1
-            witness, gap = found, Hole(gap.start_ms, start - self.interval.ms)
+            witness, gap = found, Gap(gap.start_ms, start - self.interval.ms)
         return True
 
-    def _remember(self, span: Hole) -> None:
+    def _remember(self, span: Gap) -> None:
         """What is still missing in `span` is the exchange's own gap, unless it is young, or a better source may have it.
 
         How young it is, the exchange's newest candle says as well: a clock that is ahead makes no gap older.
@@ -213,7 +214,7 @@ class _Refresh:
         if self.on_progress is not None:
             self.on_progress(*self._progress())
 
-    def _gaps(self) -> list[Hole]:
+    def _gaps(self) -> list[Gap]:
         return self.store.gaps(self.symbol, self.interval, self._first, self._last, self._good)
 
     def _progress(self) -> tuple[int, int]:

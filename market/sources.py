@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from market.archive import BinanceArchive
+from market.archive.client import BinanceArchive
 from market.candle_store import CandleStore
 from market.exchanges.binance import BinanceSpot, BinanceUs
 from market.exchanges.coingecko import CoinGecko

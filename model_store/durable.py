@@ -116,3 +116,16 @@ def _lock(descriptor: int, path: Path) -> None:
             time.sleep(LOOK_SECONDS)
         else:
             return
+
+
+Mark = tuple[int, int, int]
+"""A file's number on its disk, its size and when it was last written: another file, or other content, has another mark."""
+
+
+def mark_of(path: Path | str) -> Mark | None:
+    """The file's mark; None if it cannot be found."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -24,7 +24,7 @@ LARGEST: Final[dict[str, int]] = {GRAPH: 64 << 20, WEIGHTS: 256 << 20, MANIFEST:
 LATEST_MS: Final = 253_402_300_799_999
 """The end of the year 9999: what is later can neither be written as a date nor told to anyone."""
 
-LARGEST_SCORE: Final = 2**63
+MAX_SCORE: Final = 2**63
 
 VERSION_PATTERN: Final = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}"
 DIGEST_PATTERN: Final = r"[0-9a-f]{64}"
@@ -44,7 +44,7 @@ def _plain(value: object) -> object:
 def _readable_score(value: object) -> object:
     """JSON has no word for a score that is not a number, such as a correlation of constants; null says it."""
     plain = _plain(value)
-    if isinstance(plain, int) and abs(plain) > LARGEST_SCORE:
+    if isinstance(plain, int) and abs(plain) > MAX_SCORE:
         raise ValueError("a score of so many digits is none")
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 

@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 from typing import Final
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_store.durable import read_file, replace_file
@@ -14,10 +13,8 @@ from model_store.layout import POINTER
 from model_store.manifest import Digest, Milliseconds, Reason, VersionName
 from node.errors import CorruptVersionError, ModelStoreError
 
-log = structlog.get_logger(__name__)
-
-LARGEST_POINTER: Final = 1 << 20
-LONGEST_MEMORY: Final = 50
+MAX_POINTER_BYTES: Final = 1 << 20
+MAX_FORMER_CHAMPIONS: Final = 50
 """Former champions that are remembered."""
 
 
@@ -38,7 +35,7 @@ class Pointer(BaseModel):
     champion: Entry
     reason: Reason
     promoted_ms: Milliseconds
-    former: tuple[Entry, ...] = Field((), max_length=LONGEST_MEMORY, description="Newest first.")
+    former: tuple[Entry, ...] = Field((), max_length=MAX_FORMER_CHAMPIONS, description="Newest first.")
 
     def entry(self, version: str) -> Entry | None:
         """What is remembered of `version`."""
@@ -47,7 +44,7 @@ class Pointer(BaseModel):
     def with_champion(self, champion: Entry, reason: str, now_ms: int) -> Pointer:
         """Another champion; the present one is remembered."""
         former = [entry for entry in (self.champion, *self.former) if entry.version != champion.version]
-        return Pointer(champion=champion, reason=reason, promoted_ms=now_ms, former=tuple(former[:LONGEST_MEMORY]))
+        return Pointer(champion=champion, reason=reason, promoted_ms=now_ms, former=tuple(former[:MAX_FORMER_CHAMPIONS]))
 
     def back_to(self, champion: Entry, reason: str, now_ms: int) -> Pointer:
         """A former champion again; those that came after it are forgotten, or the next rollback would bring one back."""
@@ -71,7 +68,7 @@ def read_pointer(folder: Path) -> Pointer | None:
     if not has_pointer(folder):
         return None
     try:
-        return Pointer.model_validate_json(read_file(folder / POINTER, LARGEST_POINTER))
+        return Pointer.model_validate_json(read_file(folder / POINTER, MAX_POINTER_BYTES))
     except (ModelStoreError, ValidationError):
         hint = "allora-node models promote writes it anew."
         raise CorruptVersionError(f"{folder / POINTER} cannot be read", hint=hint) from None
@@ -81,7 +78,7 @@ def is_damaged(folder: Path) -> bool:
     """Whether there is a pointer that says nothing. One that merely cannot be read just now is not damaged."""
     path = folder / POINTER
     try:
-        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > LARGEST_POINTER:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > MAX_POINTER_BYTES:
             return True
         Pointer.model_validate_json(path.read_bytes())
     except OSError:

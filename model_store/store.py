@@ -17,10 +17,10 @@ from pathlib import Path
 import onnxruntime as ort
 import structlog
 
-from model_store.durable import exclusive, rename_folder, sync_folder, write_folder
+from model_store.durable import Mark, exclusive, mark_of, rename_folder, sync_folder, write_folder
 from model_store.layout import INCOMING, LOCK, POINTER, REMOVED, new_version, task_folder, tasks_in, version_folder, version_names
 from model_store.manifest import GRAPH, MANIFEST, WEIGHTS, Manifest, TaskName, VersionMetadata
-from model_store.pointer import LONGEST_MEMORY, Entry, Pointer, has_pointer, is_damaged, read_pointer, write_pointer
+from model_store.pointer import MAX_FORMER_CHAMPIONS, Entry, Pointer, has_pointer, is_damaged, read_pointer, write_pointer
 from model_store.verification import digest, manifest_digest, read_manifest, verify
 from node.clock import Clock
 from node.errors import CorruptVersionError, ModelStoreError, NoChampionError
@@ -30,10 +30,6 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
 """How often a reader starts again when the champion changes under its eyes."""
-
-
-Mark = tuple[int, int, int]
-"""A file's number on its disk, its size and when it was last written: another file, or other content, has another mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class ModelStore:
         """
         if task not in self._pointers:
             self._pointers[task] = str(task_folder(self.root, task) / POINTER)
-        mark = _mark(self._pointers[task])
+        mark = mark_of(self._pointers[task])
         known = self._pointed.get(task)
         if mark is not None and known is not None and known[0] == mark:
             return known[1]
@@ -112,7 +108,7 @@ class ModelStore:
         """What differs once the pointer or a file of the version it names was written again; damage of the disk leaves no mark."""
         folder, version = task_folder(self.root, task), self.champion_version(task)
         files = [folder / version / name for name in (GRAPH, WEIGHTS, MANIFEST)] if version else []
-        return tuple(_mark(path) for path in (folder / POINTER, *files))
+        return tuple(mark_of(path) for path in (folder / POINTER, *files))
 
     def load(self, task: Task, version: str, manifest_sha256: str | None = None) -> Version:
         """A verified version; CorruptVersionError if anything about it is not as its manifest says."""
@@ -184,7 +180,7 @@ class ModelStore:
                 return None
             passed = list(self._in_order_of_trust(task, None))
             champion = next(entry for entry in passed if entry.version == served.name)
-            former = tuple(entry for entry in passed if entry != champion)[:LONGEST_MEMORY]
+            former = tuple(entry for entry in passed if entry != champion)[:MAX_FORMER_CHAMPIONS]
             reason = "the champion pointer was damaged: the newest version that verifies and the gate let pass"
             if (folder / POINTER).is_dir() and not (folder / POINTER).is_symlink():
                 shutil.rmtree(folder / POINTER)
@@ -227,8 +223,6 @@ class ModelStore:
                 os.rename(folder / name, folder / f"{REMOVED}{name}")
             self._clear_leftovers(folder)
         return removed
-
-    # Parts
 
     def _exclusive(self) -> AbstractContextManager[None]:
         return exclusive(self.root / LOCK)
@@ -288,8 +282,7 @@ class ModelStore:
 
     def _complete(self, task: Task, graph: bytes, weights: bytes, metadata: VersionMetadata) -> Manifest:
         now = self._clock.now_ms()
-        files = {GRAPH: digest(graph), WEIGHTS: digest(weights)}
-        newest = next(iter(self.versions(task)), None)
+        files, newest = {GRAPH: digest(graph), WEIGHTS: digest(weights)}, next(iter(self.versions(task)), None)
         return Manifest(
             **{name: getattr(metadata, name) for name in VersionMetadata.model_fields},
             version=new_version(now, digest("".join(files.values()).encode()), newest),
@@ -304,11 +297,3 @@ class ModelStore:
             for leftover in folder.glob(f"{prefix}*"):
                 shutil.rmtree(leftover)
         sync_folder(folder)
-
-
-def _mark(path: Path | str) -> Mark | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

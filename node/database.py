@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, Column, Delete, Engine, MetaData, Select, String, Table, Text, create_engine, make_url, select
+from sqlalchemy import BigInteger, Column, Engine, MetaData, String, Table, Text, create_engine, make_url, select
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -19,9 +18,6 @@ from node.database_url import DEFAULT, check_driver, database_url
 from node.errors import ConfigError
 from node.secrets import hide
 
-PART: Final = 5_000
-"""Rows deleted in one transaction: hundredths of a second."""
-SHORTEST_REST_SECONDS: Final = 0.01
 UPDATER: Final = "updater"
 """The process whose heartbeat tells what is fetched and trained, for each topic."""
 
@@ -85,23 +81,6 @@ def create_tables(engine: Engine, *tables: Table) -> None:
             connection.execute(statement)
     if engine in _files:
         _files[engine].statements.extend(str(statement.compile(dialect=engine.dialect)) for statement in statements)
-
-
-def delete_in_parts(engine: Engine, rows: Delete, key: Column[int], keys: Select[Any]) -> int:
-    """Delete those of `rows` whose `key` is among `keys`, from the lowest on, few in each transaction; how many there were.
-
-    After each part as long a rest follows as the part took, which is the others' turn to write.
-    """
-    deleted = 0
-    while True:
-        started = time.perf_counter()
-        with engine.begin() as connection:
-            part = list(connection.scalars(keys.order_by(key).limit(PART)))
-            if part:
-                deleted += connection.execute(rows.where(key.between(part[0], part[-1]))).rowcount
-        if len(part) < PART:
-            return deleted
-        time.sleep(max(SHORTEST_REST_SECONDS, time.perf_counter() - started))
 
 
 def upsert_statement(engine: Engine, table: Table, keys: list[str], columns: list[str]) -> Any:

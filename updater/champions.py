@@ -11,7 +11,8 @@ from typing import Final
 
 import structlog
 
-from model_store.store import Mark, ModelStore
+from model_store.durable import Mark
+from model_store.store import ModelStore
 from node.clock import Clock
 from node.durations import MINUTE_MS, SECOND_MS
 from node.errors import ModelStoreError, NoChampionError

@@ -42,7 +42,6 @@ MAX_DOUBLINGS = 5
 
 REVIEW_MS = 5 * MINUTE_MS
 """How often it is looked at how the champions' answers turned out."""
-
 Review = Callable[[Topic, UpdaterSection, int], Finding | None]
 
 

@@ -1,14 +1,10 @@
-"""Forgets old rows of a topic a part at a time: who is wrong about what is old loses no more before it is noticed.
-
-Of a topic no more at once than a tenth of the time that its rows span, between `LEAST_PRUNED` and `MOST_PRUNED` rows, oldest first.
-"""
+"""Forgets old rows topic by topic, the oldest first and a part at a time (`node.bounded_deletion`)."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, Engine, delete, func, select
 
-from market.candle_store import LEAST_PRUNED, MOST_PRUNED, PRUNED_PART
-from node.database import delete_in_parts
+from node.bounded_deletion import MAX_DELETED_ROWS, MIN_DELETED_ROWS, bound_deletion, delete_in_parts
 
 
 def forget(engine: Engine, topic_id: Column[int], time_ms: Column[int], before_ms: int) -> int:
@@ -24,8 +20,8 @@ def _forget(engine: Engine, topic_id: Column[int], number: int, time_ms: Column[
         if oldest is None or newest is None or oldest >= before_ms:
             return 0
         by_age = select(time_ms).where(of_topic).order_by(time_ms).limit(1)
-        least, most = (connection.scalar(by_age.offset(count)) or before_ms for count in (LEAST_PRUNED, MOST_PRUNED))
-    before_ms = min(before_ms, most, max(least, oldest + (newest - oldest) // PRUNED_PART))
+        least, most = (connection.scalar(by_age.offset(count)) or before_ms for count in (MIN_DELETED_ROWS, MAX_DELETED_ROWS))
+    before_ms = bound_deletion(before_ms, oldest, newest, least_ms=least, most_ms=most)
     old = select(time_ms).where(of_topic, time_ms < before_ms)
     return delete_in_parts(engine, delete(topic_id.table).where(of_topic), time_ms, old)
 

@@ -21,8 +21,9 @@ from market.candles import empty_candles
 from market.exchanges.binance_wire import Page, read_page
 from market.exchanges.exchange import PAGE, Exchange, ExchangeStatus, with_bad_rows, with_doubtful
 from market.exchanges.exchange_time import ExchangeTime
+from market.rate_limit import UNSAID_MS, RequestWeight, Silence, read_ban_ms
 from node.clock import Clock, Pause
-from node.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
+from node.durations import HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from node.errors import (
     BadMarketDataError,
     ExchangeRefusedError,
@@ -36,23 +37,14 @@ log = structlog.get_logger(__name__)
 
 SYMBOL_PATTERN: Final = re.compile(r"[A-Z0-9]{2,20}")
 
-WEIGHT_PAUSE: Final = 5_400
-"""Used weight, of 6000 a minute, at which the client waits for the next minute."""
-
-LONGEST_PAUSE_S: Final = 15.0
-LONGEST_BAN_MS: Final = 3 * DAY_MS
 REFUSED_MS: Final = HOUR_MS
 """How long a base that answered 403 or 451 is left alone."""
 
 FAILED_MS: Final = MINUTE_MS
 """How long a base that was down is asked last."""
 
-_RATE_LIMITED: Final = {429: 60 * SECOND_MS, 418: 120 * SECOND_MS}
-"""How long to be silent if the exchange does not say."""
-
 _REFUSED: Final = (403, 451)
 _UNKNOWN_SYMBOL: Final = -1121
-_BANNED_UNTIL: Final = re.compile(r"banned until (\d{12,14})")
 
 _Read = TypeVar("_Read")
 
@@ -87,13 +79,11 @@ class BinanceSpot(Exchange):
     ) -> None:
         if not bases:
             raise ValueError("an exchange needs at least one base URL")
-        self.used_weight = 0
-        """Request weight used in the minute of the last answer, as the exchange counts it."""
-        self._weight_minute = 0
         self._bases = [_Base(url.rstrip("/"), Pause(clock), Pause(clock)) for url in bases]
         self._clock = clock
         self._http = BoundedHttp((connect_timeout, read_timeout), total_timeout / len(bases))
-        self._silence = Pause(clock)
+        self._silence = Silence(clock, "the exchange's rate limit")
+        self._weight = RequestWeight(clock)
         self._time = ExchangeTime(clock, self._second_opinion)
         self._closed = threading.Event()
 
@@ -129,8 +119,8 @@ class BinanceSpot(Exchange):
     def status(self) -> ExchangeStatus:
         """How Binance treats us, from what it last answered; asks nothing."""
         return ExchangeStatus(
-            used_weight=self.used_weight,
-            silent_seconds=self._silence.left_ms / SECOND_MS,
+            used_weight=self._weight.used,
+            silent_seconds=self._silence.left_seconds,
             refusing=sum(base.refused.lasts for base in self._bases),
         )
 
@@ -147,14 +137,14 @@ class BinanceSpot(Exchange):
 
         With `last_first` another base than usual is asked, where there is one: for a second opinion.
         """
-        self._wait_for_weight()
+        self._weight.wait(self._closed)
         errors: list[MarketError] = []
         bases = self._usable_bases()
         for base in bases[::-1] if last_first else bases:
-            self._check_silence()
+            self._silence.check()
             try:
                 answer = self._http.get(base.url + path, query)
-                self._follow_weight(answer)
+                self._weight.follow(answer)
                 self._check_status(base, answer, query)
                 result = read(answer)
             except (ExchangeUnreachableError, BadMarketDataError) as error:
@@ -174,38 +164,18 @@ class BinanceSpot(Exchange):
         usable = [base for base in self._bases if not base.refused.lasts]
         return sorted(usable, key=lambda base: base.failed.lasts)
 
-    def _check_silence(self) -> None:
-        left_ms = self._silence.left_ms
-        if left_ms > 0:
-            message = f"the exchange's rate limit holds for another {left_ms / 1000:.0f} s"
-            raise RateLimitedError(message, retry_after=left_ms / 1000)
-
     def _second_opinion(self) -> int:
         """The exchange's time, of another base if there is one; MarketError too where nothing is to spare for that."""
-        if self._weight_is_used_up():
+        if self._weight.is_used_up:
             raise RateLimitedError("request weight is nearly used up", retry_after=MINUTE_MS / SECOND_MS)
         return self._ask("/api/v3/time", {}, _read_time, last_first=True)
-
-    def _weight_is_used_up(self) -> bool:
-        return self.used_weight >= WEIGHT_PAUSE and self._weight_minute == self._clock.now_ms() // MINUTE_MS
-
-    def _wait_for_weight(self) -> None:
-        now_ms = self._clock.now_ms()
-        if self._weight_is_used_up():
-            log.info("request weight is nearly used up, waiting for the next minute", used=self.used_weight)
-            self._clock.wait(min((MINUTE_MS - now_ms % MINUTE_MS) / 1000, LONGEST_PAUSE_S), self._closed)
-
-    def _follow_weight(self, answer: Answer) -> None:
-        header = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if header.isdecimal():
-            self.used_weight, self._weight_minute = int(header[:9]), self._clock.now_ms() // MINUTE_MS
 
     def _check_status(self, base: _Base, answer: Answer, query: dict[str, Any]) -> None:
         """Nothing for 200, the fitting MarketError for anything else."""
         if answer.status == 200:
             return
         code, message = _binance_error(answer)
-        if answer.status in _RATE_LIMITED:
+        if answer.status in UNSAID_MS:
             self._fall_silent(answer, message)
         if answer.status in _REFUSED:
             raise ExchangeRefusedError(f"{base.url} {answer.status_text}")
@@ -217,20 +187,9 @@ class BinanceSpot(Exchange):
         raise BadMarketDataError(f"{base.url} {answer.status_text}: {message or answer.start}")
 
     def _fall_silent(self, answer: Answer, message: str) -> NoReturn:
-        header, banned = answer.headers.get("Retry-After", "").strip(), _BANNED_UNTIL.search(message)
-        if header.isdecimal():
-            wait_ms = int(header[:9]) * SECOND_MS
-        else:
-            wait_ms = self._until(int(banned[1]), answer) if banned else _RATE_LIMITED[answer.status]
-        wait_ms = min(max(wait_ms, SECOND_MS), LONGEST_BAN_MS)
-        self._silence.begin(wait_ms)
+        wait_ms = read_ban_ms(answer, message, self._clock.now_ms())
         text = f"the exchange answered {answer.status}: no request for {wait_ms / 1000:.0f} s"
-        raise RateLimitedError(text, retry_after=wait_ms / 1000, hint="Give the node an address of its own if this goes on.")
-
-    def _until(self, end_ms: int, answer: Answer) -> int:
-        """Milliseconds until the exchange's clock shows `end_ms`; this machine's clock may be far from it, and so may a Date."""
-        times = (self._clock.now_ms(), answer.sent_ms)
-        return min((end_ms - each for each in times if each is not None and each < end_ms), default=0)
+        self._silence.begin(wait_ms, text, "Give the node an address of its own if this goes on.")
 
 
 class BinanceUs(BinanceSpot):

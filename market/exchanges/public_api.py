@@ -7,9 +7,10 @@ from typing import Any, Final, NoReturn
 
 from market.bounded_http import Answer, BoundedHttp
 from market.exchanges.exchange import ExchangeStatus
-from node.clock import Clock, Pause
+from market.rate_limit import Silence
+from node.clock import Clock
 from node.durations import HOUR_MS, SECOND_MS
-from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, RateLimitedError
+from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError
 
 SILENT_SECONDS: Final = 60
 """After a 429 that does not say how long."""
@@ -30,14 +31,11 @@ class PublicApi:
     ) -> None:
         self._base = base.rstrip("/")
         self._http = BoundedHttp((connect_timeout, read_timeout), total_timeout, headers=headers)
-        self._silence = Pause(clock)
+        self._silence = Silence(clock, f"the rate limit of {self._base}")
 
     def get(self, path: str, query: dict[str, Any]) -> Answer:
         """The answer if its status is 200 or 404; the fitting MarketError otherwise."""
-        left_ms = self._silence.left_ms
-        if left_ms > 0:
-            message = f"the rate limit of {self._base} holds for another {left_ms / 1000:.0f} s"
-            raise RateLimitedError(message, retry_after=left_ms / 1000)
+        self._silence.check()
         answer = self._http.get(self._base + path, query)
         if answer.status == 429:
             header = answer.headers.get("Retry-After", "").strip()
@@ -57,13 +55,12 @@ class PublicApi:
 
     def status(self) -> ExchangeStatus:
         """See `Exchange.status`; a refusal is not remembered."""
-        return ExchangeStatus(silent_seconds=self._silence.left_ms / SECOND_MS)
+        return ExchangeStatus(silent_seconds=self._silence.left_seconds)
 
     def fall_silent(self, seconds: int) -> NoReturn:
         """Send nothing for that long, at most an hour; always raises."""
         wait_ms = min(max(seconds, 1) * SECOND_MS, HOUR_MS)
-        self._silence.begin(wait_ms)
-        raise RateLimitedError(f"{self._base} asks for silence for {wait_ms / 1000:.0f} s", retry_after=wait_ms / 1000)
+        self._silence.begin(wait_ms, f"{self._base} asks for silence for {wait_ms / 1000:.0f} s")
 
     def close(self) -> None:
         """Give connections back."""

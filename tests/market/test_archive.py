@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from pytest_httpserver import HTTPServer
 
-from market import archive_rows
-from market.archive import LARGEST_FILE, BinanceArchive, Period, periods
+from market.archive import rows as archive_rows
+from market.archive.client import MAX_ZIP_BYTES, BinanceArchive, Period, periods
 from market.exchanges.exchange import bad_rows
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, MarketError, UnknownSymbolError
@@ -119,7 +119,7 @@ def test_rows_that_break_an_invariant_are_left_out_and_counted(archive: BinanceA
 def test_a_zip_that_grows_beyond_every_measure_is_refused(
     archive: BinanceArchive, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_rows, "LARGEST_CSV", 100_000)
+    monkeypatch.setattr(archive_rows, "MAX_CSV_BYTES", 100_000)
     bomb = zipped(b"0" * 1_000_000)
     assert len(bomb) < 2_000
     with pytest.raises(BadMarketDataError, match="longer than"):
@@ -129,7 +129,7 @@ def test_a_zip_that_grows_beyond_every_measure_is_refused(
 def test_a_zip_that_lies_about_its_size_is_refused_all_the_same(
     archive: BinanceArchive, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_rows, "LARGEST_CSV", 100_000)
+    monkeypatch.setattr(archive_rows, "MAX_CSV_BYTES", 100_000)
     size = (1_000_000).to_bytes(4, "little")
     bomb = zipped(b"0" * 1_000_000).replace(size, (10).to_bytes(4, "little"))
     with pytest.raises(BadMarketDataError):
@@ -137,7 +137,7 @@ def test_a_zip_that_lies_about_its_size_is_refused_all_the_same(
 
 
 def test_a_download_without_end_is_given_up(archive: BinanceArchive, httpserver: HTTPServer) -> None:
-    httpserver.expect_request(f"{FOLDER}/BTCUSDT-1m-2025-06-01.zip").respond_with_data(b"\0" * (LARGEST_FILE + 1))
+    httpserver.expect_request(f"{FOLDER}/BTCUSDT-1m-2025-06-01.zip").respond_with_data(b"\0" * (MAX_ZIP_BYTES + 1))
     with pytest.raises(ExchangeUnreachableError, match="longer than"):
         archive.candles("BTCUSDT", MINUTE, DAY, "0" * 64)
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from market.archive import BinanceArchive
+from market.archive.client import BinanceArchive
 from market.candle_store import CandleStore
 from market.exchanges.binance import BinanceSpot
 from market.refresh import Refreshed, refresh
@@ -184,7 +184,7 @@ def test_a_refresh_stopped_at_any_file_goes_on_from_the_store(world: World, stor
 
 KILLED = """
 import sys
-from market.archive import BinanceArchive
+from market.archive.client import BinanceArchive
 from market.exchanges.binance import BinanceSpot
 from market.candle_store import CandleStore
 from market.refresh import refresh

@@ -20,8 +20,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from market import candle_store
-from market.candle_store import CandleStore, Hole
+from market.candle_store import CandleStore
 from market.candles import COLUMNS, check_candles
+from market.gaps import Gap
 from market.refresh import refresh
 from node.clock import ManualClock
 from node.database import metadata, open_database
@@ -99,7 +100,7 @@ def test_a_candle_that_the_disk_has_changed_is_not_read_and_is_fetched_again(sto
         connection.exec_driver_sql(f"UPDATE candles SET {damage} WHERE open_time = {changed}")
     span = "BTCUSDT", MINUTE, NOW_MS - 40 * STEP, NOW_MS - STEP
     assert len(store.window(*span)) == len(store.last("BTCUSDT", MINUTE, 40)) == store.count(*span) == 39
-    assert store.gaps(*span) == [Hole(changed, changed)]
+    assert store.gaps(*span) == [Gap(changed, changed)]
     assert store.newest("BTCUSDT", MINUTE, changed + STEP // 2) == changed - STEP
     done = refresh(store, HeldExchange(candles), "BTCUSDT", MINUTE, 40 * STEP, ManualClock(NOW_MS))
     assert (done.have, done.gaps) == (40, 0)
@@ -110,17 +111,17 @@ def test_gaps_are_runs_and_halts_are_not_gaps(store: CandleStore) -> None:
     candles = make_candles(START, 20).drop(index=[0, 5, 6, 7, 19])
     store.upsert("BTCUSDT", MINUTE, candles)
     span = "BTCUSDT", MINUTE, START - STEP // 2, START + 19 * STEP + STEP // 2
-    begin, middle, end = Hole(START, START), Hole(START + 5 * STEP, START + 7 * STEP), Hole(START + 19 * STEP, START + 19 * STEP)
+    begin, middle, end = Gap(START, START), Gap(START + 5 * STEP, START + 7 * STEP), Gap(START + 19 * STEP, START + 19 * STEP)
     assert store.gaps(*span) == [begin, middle, end]
-    store.remember_halt("BTCUSDT", MINUTE, Hole(START + 5 * STEP, START + 6 * STEP))
+    store.remember_halt("BTCUSDT", MINUTE, Gap(START + 5 * STEP, START + 6 * STEP))
     store.remember_halt("BTCUSDT", MINUTE, begin)
-    assert store.gaps(*span) == [Hole(START + 7 * STEP, START + 7 * STEP), end]
+    assert store.gaps(*span) == [Gap(START + 7 * STEP, START + 7 * STEP), end]
     assert store.halted(*span) == 3
-    assert store.gaps("ETHUSDT", MINUTE, START, START + STEP) == [Hole(START, START + STEP)]
+    assert store.gaps("ETHUSDT", MINUTE, START, START + STEP) == [Gap(START, START + STEP)]
 
 
 def test_a_candle_that_comes_after_all_ends_its_halt(store: CandleStore) -> None:
-    store.remember_halt("BTCUSDT", MINUTE, Hole(START, START + 9 * STEP))
+    store.remember_halt("BTCUSDT", MINUTE, Gap(START, START + 9 * STEP))
     store.upsert("BTCUSDT", MINUTE, make_candles(START, 4))
     assert store.halted("BTCUSDT", MINUTE, START, START + 9 * STEP) == 6
     assert store.gaps("BTCUSDT", MINUTE, START, START + 9 * STEP) == []
@@ -140,7 +141,7 @@ def test_it_knows_what_it_has_candles_of(series: set[tuple[str, Interval]]) -> N
 def test_pruning_removes_the_old_and_only_the_old(store: CandleStore) -> None:
     store.upsert("BTCUSDT", MINUTE, make_candles(START, 10))
     store.upsert("ETHUSDT", MINUTE, make_candles(START, 10))
-    store.remember_halt("BTCUSDT", MINUTE, Hole(START - 2 * STEP, START - STEP))
+    store.remember_halt("BTCUSDT", MINUTE, Gap(START - 2 * STEP, START - STEP))
     assert store.prune("BTCUSDT", MINUTE, START + 4 * STEP) == 4
     assert store.count("BTCUSDT", MINUTE, 0, NOW_MS) == 6
     assert store.halted("BTCUSDT", MINUTE, 0, NOW_MS) == 0
@@ -161,7 +162,7 @@ def test_stored_missing_and_halted_always_make_up_the_whole(written: list[tuple[
         store.upsert("BTCUSDT", MINUTE, make_candles(START + first * STEP, count, seed=count))
         there |= set(range(first, first + count))
     for first, count in halted:
-        store.remember_halt("BTCUSDT", MINUTE, Hole(START + first * STEP, START + (first + count - 1) * STEP))
+        store.remember_halt("BTCUSDT", MINUTE, Gap(START + first * STEP, START + (first + count - 1) * STEP))
         gone |= set(range(first, first + count))
     span = "BTCUSDT", MINUTE, START, START + 49 * STEP
     whole = set(range(50))
@@ -257,7 +258,7 @@ def test_threads_may_write_the_same_candles_and_halts_at_once(store: CandleStore
     def write(_: int) -> None:
         for minute in range(20):
             store.upsert("BTCUSDT", MINUTE, make_candles(START + minute * STEP, 3, seed=minute))
-            store.remember_halt("BTCUSDT", MINUTE, Hole(START - (minute + 1) * STEP, START - STEP))
+            store.remember_halt("BTCUSDT", MINUTE, Gap(START - (minute + 1) * STEP, START - STEP))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
@@ -321,6 +322,6 @@ def test_a_candle_of_another_source_is_a_gap_where_sources_are_named(store: Cand
     store.upsert("BTCUSDT", MINUTE, make_candles(START + 4 * STEP, 3), "kraken")
     span = "BTCUSDT", MINUTE, START, START + 9 * STEP
     assert store.gaps(*span) == []
-    assert store.gaps(*span, ["binance"]) == [Hole(START + 4 * STEP, START + 6 * STEP)]
+    assert store.gaps(*span, ["binance"]) == [Gap(START + 4 * STEP, START + 6 * STEP)]
     assert store.gaps(*span, ["binance", "kraken"]) == []
     assert store.count(*span, ["kraken"]) == 3

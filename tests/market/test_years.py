@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
-from forecasting.live import bounded_deletion as forgetting
+from forecasting.live import bounded_deletion as topics_deletion
 from forecasting.live.ledger import Ledger, ServedAnswer
 from market import candle_store
 from market.candle_store import CandleStore
-from node import database
+from node import bounded_deletion
 from node.durations import Duration, Interval
 from node.topics import Target, Task
 from tests.support.market_candles import MINUTE, NOW_MS, make_candles
@@ -44,9 +44,9 @@ def test_what_is_forgotten_goes_in_parts_between_which_others_write(
     store.upsert("BTCUSDT", MINUTE, make_candles(START, COUNT))
     store.upsert("ETHUSDT", MINUTE, make_candles(START, 10))
     Ledger(store.engine).record([answer(7, minute) for minute in range(COUNT)])
-    monkeypatch.setattr(database, "PART", PART)
-    for module in (candle_store, forgetting):
-        monkeypatch.setattr(module, "LEAST_PRUNED", COUNT)  # a call forgets all that is old
+    monkeypatch.setattr(bounded_deletion, "PART", PART)
+    for module in (candle_store, topics_deletion):
+        monkeypatch.setattr(module, "MIN_DELETED_ROWS", COUNT)  # a call forgets all that is old
     deleted: list[int] = []
 
     @event.listens_for(store.engine, "after_cursor_execute")
@@ -62,12 +62,12 @@ def test_what_is_forgotten_goes_in_parts_between_which_others_write(
         impatient.execute("COMMIT")
         rests.append(seconds)
 
-    monkeypatch.setattr(database.time, "sleep", rest)
+    monkeypatch.setattr(bounded_deletion.time, "sleep", rest)
     assert forget(store, START + 1005 * MINUTE.ms) == 1005
     impatient.close()
     assert max(deleted) == PART
     assert len(rests) == 10
-    assert min(rests) >= database.SHORTEST_REST_SECONDS
+    assert min(rests) >= bounded_deletion.MIN_REST_SECONDS
     assert store.series() == [("BTCUSDT", MINUTE), ("ETHUSDT", MINUTE)]
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from forecasting.live.ledger import Ledger, ServedAnswer
-from market.candle_store import MOST_PRUNED, CandleStore
+from market.candle_store import CandleStore
+from node.bounded_deletion import MAX_DELETED_ROWS
 from node.clock import ManualClock
 from node.config import Updater as UpdaterSection
 from node.database import open_database
@@ -155,4 +156,4 @@ def test_whoever_is_wrong_about_what_is_old_loses_a_part_and_not_all(ledger: Led
     assert ledger.prune(2**60) <= 100 + 200
     many = candles(Interval.MINUTE, NOW_MS - 150_000 * MINUTE_MS, 150_000)
     store.upsert("ETHUSDT", Interval.MINUTE, many)
-    assert store.prune("ETHUSDT", Interval.MINUTE, 2**60) == MOST_PRUNED
+    assert store.prune("ETHUSDT", Interval.MINUTE, 2**60) == MAX_DELETED_ROWS

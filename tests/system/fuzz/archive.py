@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from market.archive import BinanceArchive, Period
+from market.archive.client import BinanceArchive, Period
 from node.durations import DAY_MS, Interval
 from node.errors import MarketError
 from tests.system.fuzz.target import Check, Target, check_refusal

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from market.archive_rows import read_rows
+from market.archive.rows import read_rows
 from node.durations import Interval
 from node.errors import BadMarketDataError
 from tests.system.fuzz.archive import PERIOD

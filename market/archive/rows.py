@@ -20,7 +20,7 @@ from market.exchanges.exchange import with_bad_rows
 from node.durations import Interval
 from node.errors import BadMarketDataError
 
-LARGEST_CSV: Final = 64_000_000
+MAX_CSV_BYTES: Final = 64_000_000
 """In bytes; a month of minutes has about seven million."""
 
 _MICROSECONDS: Final = 10**14
@@ -50,7 +50,7 @@ def _milliseconds(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _unzip(body: bytes, name: str) -> bytes:
-    """The one CSV inside. Never more than LARGEST_CSV bytes are unpacked, whatever the zip says of itself."""
+    """The one CSV inside. Never more than MAX_CSV_BYTES bytes are unpacked, whatever the zip says of itself."""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             if archive.namelist() != [f"{name}.csv"]:
@@ -59,11 +59,11 @@ def _unzip(body: bytes, name: str) -> bytes:
             if archive.getinfo(f"{name}.csv").compress_type not in _BOUNDED_METHODS:
                 raise BadMarketDataError(f"the archive's {name} is compressed in a way that no file of the archive is")
             with archive.open(f"{name}.csv") as member:
-                content = member.read(LARGEST_CSV + 1)
+                content = member.read(MAX_CSV_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise BadMarketDataError(f"the archive's {name} cannot be unpacked: {str(error)[:200]}") from None
-    if len(content) > LARGEST_CSV:
-        raise BadMarketDataError(f"the archive's {name} is longer than {LARGEST_CSV} bytes unpacked")
+    if len(content) > MAX_CSV_BYTES:
+        raise BadMarketDataError(f"the archive's {name} is longer than {MAX_CSV_BYTES} bytes unpacked")
     return content
 
 

@@ -17,14 +17,14 @@ from typing import Final
 
 import pandas as pd
 
-from market.archive_rows import read_rows
+from market.archive.rows import read_rows
 from market.bounded_http import Answer, BoundedHttp
 from market.exchanges.binance import SYMBOL_PATTERN
 from market.exchanges.exchange import PAGE
 from node.durations import DAY_MS, Interval
 from node.errors import BadMarketDataError, ExchangeRefusedError, ExchangeUnreachableError, UnknownSymbolError
 
-LARGEST_FILE: Final = 16_000_000
+MAX_ZIP_BYTES: Final = 16_000_000
 """In bytes; a month of minutes of the liveliest pair has about three million."""
 
 _CHECKSUM: Final = re.compile(r"([0-9a-fA-F]{64})\s+\*?(\S+)\s*")
@@ -83,7 +83,7 @@ class BinanceArchive:
 
     def __init__(self, base: str, *, connect_timeout: float = 5, read_timeout: float = 10, total_timeout: float = 120) -> None:
         self._base = base.rstrip("/")
-        self._http = BoundedHttp((connect_timeout, read_timeout), total_timeout, LARGEST_FILE)
+        self._http = BoundedHttp((connect_timeout, read_timeout), total_timeout, MAX_ZIP_BYTES)
 
     def checksum(self, symbol: str, interval: Interval, period: Period) -> str | None:
         """SHA-256 of the file's present edition, in hexadecimal; None if the archive has no such file."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from market.archive import BinanceArchive, Period, periods
-from market.archive_log import TakenFile, TakenFiles
+from market.archive.client import BinanceArchive, Period, periods
+from market.archive.log import TakenFile, TakenFiles
 from market.candle_store import CandleStore
 from market.doubts import Doubts
 from market.exchanges.exchange import PAGE, bad_rows, doubtful_rows, within
