@@ -12,7 +12,7 @@ import pytest
 
 from node import errors
 from tests.support.paths import ROOT
-from worker import outcomes
+from worker import metrics, outcomes
 
 ROOMS = ("node", "market", "forecasting", "model_store", "updater", "inference", "worker", "cli")
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
@@ -104,7 +104,7 @@ def test_what_is_quoted_is_what_there_is(kind: str) -> None:
     quoted = re.findall(rf"\b{kind} `([^`]+)`", PAGE, re.IGNORECASE)
     assert quoted
     if kind == "log":
-        words = set(outcomes._WORDS.values())
+        words = set(metrics._WORDS.values())
         assert set(quoted) <= complaints() | words
     elif kind == "code":
         assert set(quoted) <= codes_of_errors() | codes_of_http()
