@@ -19,7 +19,7 @@ from node.model_names import LOSS_NAMES, MODEL_NAMES
 from node.topics import Target, check_horizon
 
 if TYPE_CHECKING:
-    from forecasting.backtesting.backtest import Plan, Result, Trial
+    from forecasting.backtesting.tasks import BacktestTask, Plan, Result
 
 EPOCHS = Updater().max_epochs
 DAYS = Updater().history_days
@@ -54,8 +54,9 @@ def backtest(
     8 and 24 hours ahead on 1h candles, volatility over 15 minutes and 4 hours on 1m candles. Without --train-until the newest fifth
     of each task's candles is the test.
     """
-    from forecasting.backtesting.backtest import Plan, run
-    from forecasting.backtesting.tasks import Choice, trials_of
+    from forecasting.backtesting.run import run
+    from forecasting.backtesting.tasks import Plan
+    from forecasting.backtesting.usual_tasks import Choice, list_backtest_tasks
     from market.recorded_candles import CandleFiles
 
     plan = Plan(
@@ -78,12 +79,12 @@ def backtest(
         models=read_list("--model", model, one_of(MODEL_NAMES)),
         losses=read_list("--loss", loss, one_of(LOSS_NAMES)),
     )
-    trials = trials_of(choice, CandleFiles(plan.folders), plan.train_until_ms, plan.test_until_ms)
-    if not trials:
+    tasks = list_backtest_tasks(choice, CandleFiles(plan.folders), plan.train_until_ms, plan.test_until_ms)
+    if not tasks:
         raise NotEnoughDataError(
             "no token of the record has candles on both sides of the date", hint="Choose another --train-until, or name --token."
         )
-    results = _in_order(trials, plan, jobs, run)
+    results = _in_order(tasks, plan, jobs, run)
     print_table(_table(results))
     _write(results, plan, json_file, report)
     if all(result.problem for result in results):
@@ -91,20 +92,20 @@ def backtest(
 
 
 def _in_order(
-    trials: list[Trial], plan: Plan, jobs: int, run: Callable[[Plan, list[Trial], int], Iterator[Result]]
+    tasks: list[BacktestTask], plan: Plan, jobs: int, run: Callable[[Plan, list[BacktestTask], int], Iterator[Result]]
 ) -> list[Result]:
     found = {}
-    with progress("cells", len(trials)) as say:
-        for result in run(plan, trials, jobs):
-            found[result.trial] = result
+    with progress("tasks", len(tasks)) as say:
+        for result in run(plan, tasks, jobs):
+            found[result.task] = result
             say(_line(result))
-    return [found[trial] for trial in trials]
+    return [found[task] for task in tasks]
 
 
 def _line(result: Result) -> str:
     if result.scores is None:
-        return f"{result.trial}: {result.problem}"
-    return f"{result.trial}: ratio {result.scores.ratio:.4f}, DM {result.scores.dm:+.2f}, {result.seconds:.0f} s"
+        return f"{result.task}: {result.problem}"
+    return f"{result.task}: ratio {result.scores.ratio:.4f}, DM {result.scores.dm:+.2f}, {result.seconds:.0f} s"
 
 
 _COLUMNS = (
@@ -127,13 +128,13 @@ _DECIMALS = {"n": 0, "dm": 2, "r": 3, "da": 3, "coverage_90": 3, "seconds": 0}
 
 def _table(results: list[Result]) -> Table:
     table = Table(title="Beside the baseline: ratio of RMSE below 1 and DM above 0 are better")
-    for name in ("cell", "candles", "model", "loss"):
+    for name in ("task", "candles", "model", "loss"):
         table.add_column(name)
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     for result in results:
-        trial = result.trial
-        names = (str(trial.task), trial.interval.value, trial.model, trial.loss)
+        task = result.task
+        names = (str(task.task), task.interval.value, task.model, task.loss)
         if result.problem:
             table.add_row(*names, f"[yellow]{result.problem}[/yellow]")
             continue

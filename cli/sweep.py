@@ -46,29 +46,26 @@ def sweep(
     Each trial trains on the record up to a fifth before its end and is judged on that fifth. With --until, what comes after that
     date stays unseen: test the winner there with backtest, for the best of many trials looks better than it is.
     """
-    from forecasting.backtesting.backtest import Trial
-    from forecasting.backtesting.hyperparameter_search import SweepPlan, best_of, search
+    from forecasting.backtesting.tasks import BacktestTask
 
     wanted = Task(
         read_one("--token", token, token_of),
         read_one("--target", target, Target),
         read_one("--horizon", horizon, lambda text: check_horizon(Duration.parse(text), Target(target))),
     )
-    plan = SweepPlan(
-        folders=tuple(candles),
-        task=Trial(
-            wanted.token,
-            wanted.target,
-            wanted.horizon,
-            read_one("--interval", interval, Interval) if interval else wanted.interval,
-            read_one("--model", model, one_of(MODEL_NAMES)),
-            read_one("--loss", loss, one_of(LOSS_NAMES)) if loss else DEFAULT_LOSS[wanted.target],
-        ),
-        until_ms=read_one("--until", until, instant_ms) if until else None,
-        trials=trials,
-        seed=seed,
-        max_epochs=max_epochs,
+    task = BacktestTask(
+        wanted.token,
+        wanted.target,
+        wanted.horizon,
+        read_one("--interval", interval, Interval) if interval else wanted.interval,
+        read_one("--model", model, one_of(MODEL_NAMES)),
+        read_one("--loss", loss, one_of(LOSS_NAMES)) if loss else DEFAULT_LOSS[wanted.target],
     )
+    until_ms = read_one("--until", until, instant_ms) if until else None
+    # What is wrong with an option is said before torch is loaded.
+    from forecasting.backtesting.hyperparameter_search import SweepPlan, best_of, search
+
+    plan = SweepPlan(tuple(candles), task, until_ms=until_ms, trials=trials, seed=seed, max_epochs=max_epochs)
     tried: list[Tried] = []
     with progress("trials", trials) as say:
         for each in search(plan, jobs):

@@ -18,7 +18,8 @@ from typing import Any, Final
 import optuna
 from joblib import Parallel, delayed, parallel_config
 
-from forecasting.backtesting.backtest import Trial, between, until
+from forecasting.backtesting.backtest import between, until
+from forecasting.backtesting.tasks import BacktestTask
 from forecasting.evaluation.scores import Scores
 from forecasting.evaluation.walk_forward import walk_forward
 from forecasting.models import NETWORKS, NetworkSettings, network_model
@@ -41,7 +42,7 @@ class SweepPlan:
     """What is searched for, and where. `until_ms`: nothing that closes later is read; the end of the record if it is None."""
 
     folders: tuple[Path, ...]
-    task: Trial
+    task: BacktestTask
     until_ms: int | None = None
     trials: int = 20
     seed: int = 0

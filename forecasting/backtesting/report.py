@@ -14,8 +14,8 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from forecasting.backtesting.backtest import FIELDS, Plan, Result
 from forecasting.backtesting.chart_data import Curves
+from forecasting.backtesting.tasks import FIELDS, Plan, Result
 from node.durations import SECOND_MS
 from node.topics import Target
 
@@ -44,7 +44,7 @@ def report_of(plan: Plan, results: Sequence[Result]) -> str:
     return _PAGE.format(
         summary=_summary(plan, results),
         table=_table(results),
-        options="".join(f"<option value='{i}'>{html.escape(str(result.trial))}</option>" for i, result in enumerate(tested)),
+        options="".join(f"<option value='{i}'>{html.escape(str(result.task))}</option>" for i, result in enumerate(tested)),
         charts=_in_script(json.dumps(charts)),
         library=get_plotlyjs(),
     )
@@ -96,7 +96,7 @@ def _overview(tested: Sequence[Result]) -> go.Figure:
     figure = go.Figure()
     for result in tested:
         curves = _curves(result)
-        figure.add_scatter(x=_dates(curves.times), y=curves.equity, mode="lines", name=str(result.trial), line={"width": 1.5})
+        figure.add_scatter(x=_dates(curves.times), y=curves.equity, mode="lines", name=str(result.task), line={"width": 1.5})
     figure.update_layout(title="Loss saved beside the baseline, adding up over time", showlegend=False, height=420)
     return figure.update_yaxes(tickformat=".2%", title="part of the baseline's loss", zerolinecolor=MUTED)
 
@@ -104,7 +104,7 @@ def _overview(tested: Sequence[Result]) -> go.Figure:
 def _coverage(tested: Sequence[Result]) -> go.Figure:
     figure = go.Figure()
     for level in (50, 80, 90):
-        rows = [(str(result.trial), getattr(result.scores, f"coverage_{level}")) for result in tested]
+        rows = [(str(result.task), getattr(result.scores, f"coverage_{level}")) for result in tested]
         known = [(name, value) for name, value in rows if value is not None]
         figure.add_scatter(
             x=[name for name, _ in known], y=[value for _, value in known], mode="markers", name=f"{level} % interval"
@@ -157,7 +157,7 @@ def _hours(result: Result, curves: Curves) -> go.Figure:
 
 
 def _unit(result: Result) -> str:
-    return "log of volatility, less the baseline's" if result.trial.target is Target.VOLATILITY else "log return"
+    return "log of volatility, less the baseline's" if result.task.target is Target.VOLATILITY else "log return"
 
 
 def _figure(figure: go.Figure) -> dict[str, Any]:

@@ -1,103 +1,98 @@
-"""Which tasks a backtest tries: the ones that topics of the network ask about, or what was asked for."""
+"""A backtest's tasks, the plan that holds for all of them, and what comes of each; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from forecasting.backtesting.backtest import Trial
-from market.recorded_candles import CandleFiles
-from node.config import Parameters
+import numpy as np
+
+from forecasting.backtesting.chart_data import Curves
+from forecasting.evaluation.scores import Scores
+from node.config import Updater
 from node.durations import Duration, Interval
-from node.topics import DEFAULT_LOSS, Target, Task
+from node.topics import Target, Task
 
-_SHAPES: Final = {
-    Target.PRICE: "5m/1m 10m/1m 20m/1m 5m/5m 10m/5m 20m/5m 8h/1h 24h/1h",
-    Target.VOLATILITY: "15m/1m 4h/1m",
-}
-"""Horizon and candles of the usual tasks."""
+FIELDS: Final = (
+    "token", "target", "horizon", "interval", "model", "loss", "n", "n_effective", "rmse", "baseline_rmse", "ratio", "dm", "dm_p",
+    "mae", "mape", "r", "da", "da_low", "czar", "baseline_czar", "log10_loss", "baseline_log10_loss", "dm_log10", "czar_log10",
+    "baseline_czar_log10", "coverage_90", "grade", "seconds",
+)  # fmt: skip
+"""What is said of every task, in this order."""
 
-DEFAULT_MODEL: Final = str(Parameters.model_fields["model"].default)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What was asked for; empty where nothing was said."""
-
-    tokens: tuple[str, ...] = ()
-    targets: tuple[Target, ...] = ()
-    horizons: tuple[Duration, ...] = ()
-    intervals: tuple[Interval, ...] = ()
-    models: tuple[str, ...] = ()
-    losses: tuple[str, ...] = ()
+FIGURES: Final = FIELDS[FIELDS.index("n") : FIELDS.index("seconds")]
+"""Those of them that are measured; the others name the task."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A target at a horizon, from candles of an interval."""
+class BacktestTask:
+    """One task to be tested: what is forecast, from which bars, by which model, under which loss."""
 
+    token: str
     target: Target
     horizon: Duration
     interval: Interval
+    model: str
+    loss: str
+
+    @property
+    def task(self) -> Task:
+        return Task(self.token, self.target, self.horizon)
+
+    def __str__(self) -> str:
+        return f"{self.task} on {self.interval} by {self.model}, {self.loss}"
 
 
-def trials_of(choice: Choice, files: CandleFiles, train_until_ms: int | None, test_until_ms: int | None) -> list[Trial]:
-    """Every task to try. Tokens that were asked for by name are tried whether or not there are candles of them; others only where
-    the record has candles on both sides of the date."""
-    return [
-        Trial(token, shape.target, shape.horizon, shape.interval, model, loss)
-        for shape in shapes_of(choice)
-        for token in choice.tokens or _recorded(files, shape.interval, train_until_ms, test_until_ms)
-        for model in choice.models or (DEFAULT_MODEL,)
-        for loss in choice.losses or (DEFAULT_LOSS[shape.target],)
-    ]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What holds for every trial. Times are instants in milliseconds UTC: training knows what had closed by `train_until_ms`, the
+    test ends with what had closed by `test_until_ms`."""
+
+    folders: tuple[Path, ...]
+    train_until_ms: int | None = None
+    test_until_ms: int | None = None
+    refit: Duration | None = None
+    seed: int = 0
+    max_epochs: int = Updater().max_epochs
+    with_curves: bool = False
+    features: tuple[str, ...] = ()
+    leader: str | None = None
+    history_days: int = Updater().history_days
+    """Days of minutes to learn from; longer bars reach as many bars back, up to four years, as in the node."""
 
 
-def shapes_of(choice: Choice) -> list[Shape]:
-    """The usual shapes, narrowed or replaced by what was asked for. Without a target, horizon or interval decide: what is usual for
-    prices or volatility is tried for these, anything else for prices."""
-    if choice.targets:
-        return list(dict.fromkeys(shape for target in choice.targets for shape in _shapes_of(target, choice)))
-    shapes = [shape for target in (Target.PRICE, Target.VOLATILITY) for shape in _shapes_of(target, choice)]
-    usual = [shape for shape in shapes if _is_usual(shape, choice)]
-    return list(dict.fromkeys(usual or (shape for shape in shapes if shape.target is Target.PRICE)))
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A trial's figures, or why it has none. `seconds` is all the time it took, reading and training included."""
+
+    task: BacktestTask
+    seconds: float
+    scores: Scores | None = None
+    figures: dict[str, Any] | None = None
+    curves: Curves | None = None
+    fits: int = 0
+    problem: str = ""
+
+    def to_row(self) -> dict[str, Any]:
+        """Exactly the fields of FIELDS; null for a figure that does not exist."""
+        task = self.task
+        named = {
+            "token": task.token, "target": task.target.value, "horizon": str(task.horizon), "interval": task.interval.value,
+            "model": task.model, "loss": task.loss, "n": 0, "seconds": round(self.seconds, 2),
+        }  # fmt: skip
+        found = named | (self.figures or {})
+        return {name: _plain(found.get(name)) for name in FIELDS}
 
 
-def _is_usual(shape: Shape, choice: Choice) -> bool:
-    if choice.horizons:
-        return shape.horizon in {usual.horizon for usual in _usual(shape.target)}
-    return shape.interval in {usual.interval for usual in _usual(shape.target)}
+def figures_of(scores: Scores) -> dict[str, Any]:
+    """Scores under the names of FIELDS."""
+    found = scores.to_dict() | {"da": scores.directional_accuracy}
+    return {name: found[name] for name in FIGURES}
 
 
-def _shapes_of(target: Target, choice: Choice) -> Iterator[Shape]:
-    usual = _usual(target)
-    if choice.horizons and choice.intervals:
-        yield from (Shape(target, horizon, interval) for horizon in choice.horizons for interval in choice.intervals)
-    elif choice.horizons:
-        for horizon in choice.horizons:
-            found = [shape for shape in usual if shape.horizon == horizon]
-            yield from found or [Shape(target, horizon, Task("", target, horizon).interval)]
-    elif choice.intervals:
-        for interval in choice.intervals:
-            found = [shape for shape in usual if shape.interval is interval]
-            horizons = dict.fromkeys(shape.horizon for shape in usual if shape.horizon.ms % interval.ms == 0)
-            yield from found or [Shape(target, horizon, interval) for horizon in horizons]
-    else:
-        yield from usual
-
-
-def _usual(target: Target) -> list[Shape]:
-    written = _SHAPES.get(target, _SHAPES[Target.PRICE]).split()
-    pairs = [pair.split("/") for pair in written]
-    return [Shape(target, Duration.parse(horizon), Interval(interval)) for horizon, interval in pairs]
-
-
-def _recorded(files: CandleFiles, interval: Interval, train_until_ms: int | None, test_until_ms: int | None) -> Sequence[str]:
-    return [token for token in files.tokens(interval) if _both_sides(files.span(token, interval), train_until_ms, test_until_ms)]
-
-
-def _both_sides(span: tuple[int, int] | None, train_until_ms: int | None, test_until_ms: int | None) -> bool:
-    if span is None or (test_until_ms is not None and span[0] >= test_until_ms):
-        return False
-    return train_until_ms is None or span[0] < train_until_ms <= span[1]
+def _plain(value: Any) -> Any:
+    """As JSON can say it: numbers that are none become null."""
+    number = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.backtesting.backtest import FIELDS
+from forecasting.backtesting.tasks import FIELDS
 from node.durations import Interval
 from tests.cli.test_command import allora_node
 from tests.support.forecasting_candles import make_candles

@@ -24,10 +24,10 @@ list(trainer._in_parallel(["first", "second"], 2, threading.Event()))
 """
 BACKTEST = """
 from tests.support.updater_stand_ins import train_for_long
-from forecasting.backtesting import backtest
+from forecasting.backtesting import run
 
-backtest.attempt = train_for_long
-list(backtest.run(None, ["first", "second"], 2))
+run.attempt_in_process = train_for_long
+list(run.run(None, ["first", "second"], 2))
 """
 SWEEP = """
 from types import SimpleNamespace

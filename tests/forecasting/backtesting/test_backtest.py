@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.backtesting.backtest import FIELDS, Plan, Result, Trial, attempt, bars_of_history, run, walk_on
+from forecasting.backtesting.backtest import attempt, bars_of_history, walk_on
+from forecasting.backtesting.run import run
+from forecasting.backtesting.tasks import FIELDS, BacktestTask, Plan, Result
 from forecasting.evaluation.direction import GRADES
 from market.recorded_candles import CandleFiles
 from node.durations import DAY_MS, MINUTE_MS, Duration, Interval
@@ -21,7 +23,7 @@ from tests.support.recorded import write_candles
 
 COUNT = 4_000
 DATE_MS = START_MS + 3_000 * MINUTE_MS
-VOLATILITY = Trial("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
+VOLATILITY = BacktestTask("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
 PRICE = replace(VOLATILITY, target=Target.PRICE)
 
 
@@ -126,22 +128,22 @@ def test_without_a_date_the_newest_fifth_is_the_test(plan: Plan, record: Path) -
 
 
 def test_tasks_without_data_are_reported_and_the_others_run(plan: Plan) -> None:
-    trials = [
+    tasks = [
         PRICE,
         replace(PRICE, token="DOGE"),
         replace(PRICE, token="SOL"),
         replace(PRICE, horizon=Duration.parse("8h"), interval=Interval.HOUR),
         replace(PRICE, horizon=Duration.parse("20m"), interval=Interval.HOUR),
     ]
-    found = {result.trial: result for result in run(replace(plan, max_epochs=1), trials, jobs=1)}
-    assert found.keys() == set(trials)
-    problems = [found[trial].problem for trial in trials]
+    found = {result.task: result for result in run(replace(plan, max_epochs=1), tasks, jobs=1)}
+    assert found.keys() == set(tasks)
+    problems = [found[task].problem for task in tasks]
     assert problems[0] == ""
     assert problems[1] == "there are no 1m candles of DOGE"
     assert "no candles after the date" in problems[2]
     assert problems[3] == "there are no 1h candles of BTC"
     assert "not a whole number of 1h candles" in problems[4]
-    missing = found[trials[1]].to_row()
+    missing = found[tasks[1]].to_row()
     assert list(missing) == list(FIELDS)
     assert missing["n"] == 0
     assert missing["ratio"] is None

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forecasting.backtesting.backtest import Trial
 from forecasting.backtesting.hyperparameter_search import (
     SPACE,
     SweepPlan,
@@ -21,6 +20,7 @@ from forecasting.backtesting.hyperparameter_search import (
     search,
     usual_values,
 )
+from forecasting.backtesting.tasks import BacktestTask
 from forecasting.models import NETWORKS
 from forecasting.training.training_loop import FitSettings
 from node.durations import MINUTE_MS, Duration, Interval
@@ -29,7 +29,7 @@ from node.topics import Target
 from tests.support.forecasting_candles import START_MS, make_candles
 from tests.support.recorded import write_candles
 
-TASK = Trial("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "mlp", "mse")
+TASK = BacktestTask("BTC", Target.VOLATILITY, Duration.parse("5m"), Interval.MINUTE, "mlp", "mse")
 UNTIL_MS = START_MS + 3_000 * MINUTE_MS
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from forecasting.backtesting.backtest import FIELDS, Plan, Result, Trial, figures_of
 from forecasting.backtesting.chart_data import Curves, curves_of
 from forecasting.backtesting.report import report_of
+from forecasting.backtesting.tasks import FIELDS, BacktestTask, Plan, Result, figures_of
 from forecasting.evaluation.forecast_series import ForecastSeries
 from node.durations import HOUR_MS, MINUTE_MS, Duration, Interval
 from node.topics import Target
 
-TRIAL = Trial("BTC", Target.PRICE, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
+TASK = BacktestTask("BTC", Target.PRICE, Duration.parse("5m"), Interval.MINUTE, "birnn", "mse")
 
 
 def walk_of(count: int, skill: float = 0.3) -> ForecastSeries:
@@ -30,12 +30,12 @@ def walk_of(count: int, skill: float = 0.3) -> ForecastSeries:
 
 def result_of(walk: ForecastSeries) -> Result:
     scores = walk.score("mse")
-    return Result(TRIAL, 1.5, scores, figures_of(scores), curves_of(walk, "mse"), fits=1)
+    return Result(TASK, 1.5, scores, figures_of(scores), curves_of(walk, "mse"), fits=1)
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    missing = Result(replace(TRIAL, token="SOL"), 0.1, problem="there are no <1m> candles of SOL")
+    missing = Result(replace(TASK, token="SOL"), 0.1, problem="there are no <1m> candles of SOL")
     return report_of(Plan(folders=(), train_until_ms=0), [result_of(walk_of(2_000)), result_of(walk_of(500, 0.0)), missing])
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.backtesting.backtest import Plan, Trial, attempt
+from forecasting.backtesting.backtest import attempt
+from forecasting.backtesting.tasks import BacktestTask, Plan
 from forecasting.dataset.bars import beside
 from forecasting.dataset.feature_selection import DEFAULT_FEATURES, LEADER_FEATURES, choose_features
 from forecasting.dataset.signature import Signature
@@ -119,7 +120,7 @@ def test_a_backtest_reads_the_leader_beside_the_others_and_not_beside_itself(tmp
     write_candles(tmp_path, "ETHUSDT", "1m", OWN)
     write_candles(tmp_path, "BTCUSDT", "1m", LEADER)
     plan = Plan(folders=(tmp_path,), train_until_ms=START_MS + 2_400 * MINUTE_MS, max_epochs=1, leader="BTC")
-    follower = Trial("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, "linear", "mse")
+    follower = BacktestTask("ETH", Target.PRICE, TASK.horizon, Interval.MINUTE, "linear", "mse")
     found = attempt(plan, follower)
     assert found.problem == ""
     assert found.scores is not None

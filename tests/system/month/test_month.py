@@ -17,7 +17,8 @@ def run(folder: Path, plan: Plan) -> Month:
     return month
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_month_of_troubles_breaks_no_promise(tmp_path: Path) -> None:
     month = run(tmp_path / "month", Plan(seed=1, hours_between_faults=20))
     seen, trainings = month.inspector, month.journal.trainings
@@ -32,7 +33,8 @@ def test_a_month_of_troubles_breaks_no_promise(tmp_path: Path) -> None:
 TWO_DAYS = Plan(seed=7, days=2, hours_between_faults=10)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_the_same_seed_gives_the_same_answers_and_submissions_and_another_one_others(tmp_path: Path) -> None:
     once, again = (run(tmp_path / name, TWO_DAYS) for name in ("once", "again"))
     other = run(tmp_path / "other", replace(TWO_DAYS, seed=8, days=0.3))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forecasting.backtesting.tasks import Choice, shapes_of, trials_of
+from forecasting.backtesting.usual_tasks import Choice, list_backtest_tasks, shapes_of
 from market.recorded_candles import CandleFiles
 from node.durations import DAY_MS, Duration, Interval
 from node.topics import Target
@@ -53,18 +53,18 @@ def test_tokens_of_the_record_are_tried_where_there_are_candles_on_both_sides_an
     write_candles(tmp_path, "ETHUSDT", "1h", make_candles(24, Interval.HOUR))
     write_candles(tmp_path, "BTCEUR", "1h", make_candles(240, Interval.HOUR))
     files, date = CandleFiles([tmp_path]), START_MS + 5 * DAY_MS
-    assert [trial.token for trial in trials_of(Choice(), files, date, None)] == ["BTC", "BTC"]
-    assert [trial.token for trial in trials_of(Choice(), files, None, None)] == ["BTC", "ETH", "BTC", "ETH"]
-    assert trials_of(Choice(), files, date, START_MS) == []
-    named = trials_of(Choice(tokens=("DOGE",), models=("birnn",), losses=("mae", "czar")), files, date, None)
-    assert {(trial.token, trial.loss) for trial in named} == {("DOGE", "mae"), ("DOGE", "czar")}
+    assert [task.token for task in list_backtest_tasks(Choice(), files, date, None)] == ["BTC", "BTC"]
+    assert [task.token for task in list_backtest_tasks(Choice(), files, None, None)] == ["BTC", "ETH", "BTC", "ETH"]
+    assert list_backtest_tasks(Choice(), files, date, START_MS) == []
+    named = list_backtest_tasks(Choice(tokens=("DOGE",), models=("birnn",), losses=("mae", "czar")), files, date, None)
+    assert {(task.token, task.loss) for task in named} == {("DOGE", "mae"), ("DOGE", "czar")}
 
 
 def test_the_loss_is_the_one_that_the_network_uses_for_the_target(tmp_path: Path) -> None:
     write_candles(tmp_path, "BTCUSDT", "1h", make_candles(240, Interval.HOUR))
     choice = Choice(targets=(Target.PRICE, Target.LOG_RETURN), horizons=(Duration.parse("8h"),))
-    found = trials_of(choice, CandleFiles([tmp_path]), None, None)
-    assert [(trial.target, trial.loss, trial.model) for trial in found] == [
+    found = list_backtest_tasks(choice, CandleFiles([tmp_path]), None, None)
+    assert [(task.target, task.loss, task.model) for task in found] == [
         (Target.PRICE, "mse", "birnn"),
         (Target.LOG_RETURN, "czar", "birnn"),
     ]
