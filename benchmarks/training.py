@@ -74,7 +74,7 @@ def seconds_per_epoch(windows: Windows, batch: int) -> float:
 
     def epoch() -> None:
         for index in torch.split(torch.randperm(len(windows)), batch):
-            training_step(network, optimiser, *windows.batch(index), settings.largest_gradient)
+            training_step(network, optimiser, *windows.batch(index), settings.max_gradient_norm)
 
     epoch()
     return best_of(5, epoch)

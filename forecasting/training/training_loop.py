@@ -31,7 +31,7 @@ class FitSettings:
     """Where there are too few windows for as many steps, batches are smaller, but not below 32 windows."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
-    largest_gradient: float = 1.0
+    max_gradient_norm: float = 1.0
     """Norm to which gradients are clipped."""
     patience: int = 5
     """Epochs without improvement on the validation part after which training stops."""
@@ -95,14 +95,14 @@ def training_step(
     optimiser: AdamW,
     windows: Tensor,
     targets: Tensor,
-    largest_gradient: float,
+    max_gradient_norm: float,
     loss: Loss = nn.functional.mse_loss,
 ) -> Tensor:
     """One step on a batch; the loss before it."""
     optimiser.zero_grad()
     value = loss(network(windows), targets)
     torch.autograd.backward(value)
-    nn.utils.clip_grad_norm_(network.parameters(), largest_gradient)
+    nn.utils.clip_grad_norm_(network.parameters(), max_gradient_norm)
     optimiser.step()
     return value.detach()
 
@@ -153,7 +153,7 @@ def _epoch(network: nn.Module, optimiser: AdamW, windows: Windows, settings: Fit
     network.train()
     batch = min(settings.batch, max(32, len(windows) // settings.steps_per_epoch))
     losses = [
-        training_step(network, optimiser, *windows.batch(index), settings.largest_gradient, loss)
+        training_step(network, optimiser, *windows.batch(index), settings.max_gradient_norm, loss)
         for index in torch.split(torch.randperm(len(windows)), batch)
     ]
     return float(torch.stack(losses).mean())

@@ -1,4 +1,4 @@
-"""Every model by its name: it trains, it is served, and it starts from what a line or the baseline says."""
+"""Every model by its name: it trains, it is served, and it starts from what a regression or the baseline says."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_model_of_volatility_says_that_it_is_none_of_prices(name: str, price_c
         quick(PRICE, name, price_candles)
 
 
-def test_a_network_that_learned_nothing_is_the_line(volatility_task: Task, candles: pd.DataFrame) -> None:
+def test_a_network_that_learned_nothing_is_the_regression(volatility_task: Task, candles: pd.DataFrame) -> None:
     scores = [quick(volatility_task, name, candles, epochs=0).scores for name in ("linear", "mlp")]
     assert scores[1].ratio == pytest.approx(scores[0].ratio, abs=0.02)
     assert scores[1].ratio < 0.99
@@ -74,23 +74,23 @@ def test_every_loss_can_drive_a_training(loss: str, price_candles: pd.DataFrame)
 def test_what_drives_a_training_is_what_scores_it(loss: str) -> None:
     noise = np.random.default_rng(0)
     actual, forecast, other = noise.standard_t(4, (3, 300))
-    scored = [LOSSES[loss](actual, said, np.ones(300)).mean() for said in (forecast, other)]
-    driven = [float(TORCH_LOSSES[loss](torch.from_numpy(actual), torch.from_numpy(said))) for said in (forecast, other)]
+    scored = [LOSSES[loss](actual, each, np.ones(300)).mean() for each in (forecast, other)]
+    driven = [float(TORCH_LOSSES[loss](torch.from_numpy(actual), torch.from_numpy(each))) for each in (forecast, other)]
     # But for constants that no forecast can change.
     assert driven[0] - driven[1] == pytest.approx(scored[0] - scored[1], abs=1e-6)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-def test_a_correction_is_added_to_what_the_line_said(loss: str) -> None:
+def test_a_correction_is_added_to_what_the_regression_predicts(loss: str) -> None:
     noise = torch.Generator().manual_seed(0)
-    actual, line, answer = torch.randn(3, 50, generator=noise)
-    unit = 0.5
-    given = float(correction_loss(loss, unit)(answer, torch.stack((actual, line), dim=1)))
-    whole = float(TORCH_LOSSES[loss](actual, line + unit * answer))
-    assert given == pytest.approx(whole / (unit**2 if loss == "mse" else 1), rel=1e-5)
+    actual, predicted, correction = torch.randn(3, 50, generator=noise)
+    target_std = 0.5
+    given = float(correction_loss(loss, target_std)(correction, torch.stack((actual, predicted), dim=1)))
+    whole = float(TORCH_LOSSES[loss](actual, predicted + target_std * correction))
+    assert given == pytest.approx(whole / (target_std**2 if loss == "mse" else 1), rel=1e-5)
 
 
-def test_a_walked_line_answers_from_the_past_alone() -> None:
+def test_an_out_of_fold_prediction_is_made_from_the_past_alone() -> None:
     noise = np.random.default_rng(0)
     features, rows, steps = noise.normal(size=(1_000, 4)), np.arange(1_000), 10
     targets = features @ [1.0, 0.5, 0.0, 0.0] + noise.normal(size=1_000)
@@ -104,15 +104,15 @@ def test_a_walked_line_answers_from_the_past_alone() -> None:
     assert np.corrcoef(out_of_fold.predictions, targets[out_of_fold.rows])[0, 1] > 0.6
 
 
-def test_a_line_without_penalty_is_least_squares(candles: pd.DataFrame) -> None:
+def test_a_regression_without_penalty_is_least_squares(candles: pd.DataFrame) -> None:
     noise = np.random.default_rng(0)
     features, targets = noise.normal(size=(200, 3)), noise.normal(size=200)
-    (line,) = fit_ridge(features, targets, [1e-12])
+    (ridge,) = fit_ridge(features, targets, [1e-12])
     expected = np.linalg.lstsq(np.column_stack((features, np.ones(200))), targets, rcond=None)[0]
-    np.testing.assert_allclose([*line.weights, line.bias], expected, atol=1e-6)
+    np.testing.assert_allclose([*ridge.weights, ridge.bias], expected, atol=1e-6)
 
 
-def test_the_line_of_a_volatility_can_take_the_baseline_back(volatility_model: Candidate, candles: pd.DataFrame) -> None:
+def test_the_regression_of_a_volatility_can_take_the_baseline_back(volatility_model: Candidate, candles: pd.DataFrame) -> None:
     signature = volatility_model.signature
     dataset = build_dataset(signature, candles)
     column = signature.features.index("log_standard_deviation_15")

@@ -29,7 +29,7 @@ MADE_BY_RUNNING = {
     "demo/.env",
     "/health/live",
 }
-OF_THE_EXAMPLES = {"forecasting/models/patterns.py", "market/bitstamp.py"}
+OF_THE_EXAMPLES = {"forecasting/models/patterns.py", "market/exchanges/bitstamp.py"}
 OF_OTHERS = {"COMPOSE_PROFILES", "NO_COLOR", "PYTHON", "DEMO_SECONDS", "CANDLES", "COMMAND", "LAYER", "FILE", "DIR", "HEAD"}
 """Variables of other programs and of make, and words that stand for something."""
 
