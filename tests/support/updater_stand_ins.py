@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,12 @@ def candles(interval: Interval, start_ms: int, count: int, *, seed: int = 0, pri
     return frame
 
 
+MAX_CANDLES: Final = 20_000
+"""Candles that were made before the start: more would be memory that no test reads."""
+
+
 class MemoryExchange:
-    """Has candles of every symbol since `since_ms`, but for the symbols that fail with an error."""
+    """Has candles of every symbol since `since_ms`, at most the newest MAX_CANDLES, but for the symbols that fail with an error."""
 
     def __init__(
         self,
@@ -73,7 +78,10 @@ class MemoryExchange:
 
     def _all(self, symbol: str, interval: Interval) -> pd.DataFrame:
         if (symbol, interval) not in self._whole:
-            start = interval.floor(self._since_ms) + interval.ms
+            start = (
+                max(interval.floor(self._since_ms), interval.last_closed(self._clock.now_ms()) - MAX_CANDLES * interval.ms)
+                + interval.ms
+            )
             count = 1 if symbol in self._empty else (self._clock.now_ms() - start) // interval.ms + 5000
             whole = candles(interval, start, count, seed=sum(map(ord, symbol)))
             self._whole[symbol, interval] = whole[whole["open_time"] < 0] if symbol in self._empty else whole

@@ -143,7 +143,7 @@ def deadly(challenge: Challenge) -> TrainedChallenger | FailedTraining:
 
 
 def test_a_training_process_that_is_killed_takes_no_other_topic_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "hold", deadly)
+    monkeypatch.setattr(trainer_module, "train_in_process", deadly)
     shop = Workshop(tmp_path, 3, 1, with_candles=("ETHUSDT", "BTCUSDT"))
     shop.trainer.train(shop.trainer.due(), threading.Event())
     assert shop.outcomes(3) == {"failed": 1.0}
