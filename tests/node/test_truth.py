@@ -89,7 +89,7 @@ def test_training_and_backtests_learn_the_same_truth_for_any_nonce_across_gaps(t
     signature = Signature("BTC", target, asked.task.horizon, Interval.MINUTE, window=1, features=())
     at_candle = {}
     for run in split_into_runs(GAPPED, Interval.MINUTE):
-        at_candle |= dict(zip(run.bars.open_time.tolist(), compute_targets(run.bars, signature).truth.tolist(), strict=True))
+        at_candle |= dict(zip(run.bars.open_time.tolist(), compute_targets(run.bars, signature).actual.tolist(), strict=True))
     learned = at_candle.get(priced_by(asked.base_ms), math.nan)
     truth = asked.truth(CLOSES.get)
     if math.isnan(learned):

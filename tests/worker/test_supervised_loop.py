@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from pytest_httpserver import HTTPServer
 from structlog.testing import capture_logs
 
-from simulator.chain.service import ChainService
+from simulator.chain.cosmos import CosmosQueries
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
 from worker import supervised_loop
 from worker.chain_answers import price_of
@@ -68,9 +68,9 @@ def test_a_task_that_fails_is_started_again_is_visible_and_is_well_again(monkeyp
 def test_an_answer_without_a_block_is_a_chain_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer
 ) -> None:
-    truly, empty = ChainService._latest_block, threading.Event()
+    truly, empty = CosmosQueries._latest_block, threading.Event()
     monkeypatch.setattr(
-        ChainService, "_latest_block", lambda self, request: GetLatestBlockResponse() if empty.is_set() else truly(self, request)
+        CosmosQueries, "_latest_block", lambda self, request: GetLatestBlockResponse() if empty.is_set() else truly(self, request)
     )
     chain = run_chain(1)
     worker = run_worker(chain, 1)
@@ -87,7 +87,7 @@ def test_a_fee_market_that_says_what_it_should_not_ends_nothing(
     monkeypatch: pytest.MonkeyPatch, run_chain: RunChain, run_worker: RunWorker, inference: HTTPServer, amount: str
 ) -> None:
     answer = GasPriceResponse(price=DecCoin(denom="uallo", amount=amount))
-    monkeypatch.setattr(ChainService, "_gas_price", lambda *_: answer)
+    monkeypatch.setattr(CosmosQueries, "_gas_price", lambda *_: answer)
     chain = run_chain(1)
     worker = run_worker(chain, 1)
     chain.wait_for(1)

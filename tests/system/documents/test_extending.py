@@ -253,7 +253,7 @@ def test_every_file_that_asks_what_the_target_is_stands_in_the_page() -> None:
     aside = {
         "node/catalogue.py",
         "forecasting/backtesting/report.py",
-        "forecasting/backtesting/tasks.py",
+        "forecasting/backtesting/usual_tasks.py",
         "inference/routes/candles.py",
     }
     asking = {

@@ -138,7 +138,7 @@ def in_simulation(scheduler: Scheduler, exchange: InProcessExchange) -> Iterator
             stack.enter_context(mock.patch.object(module, "threading", shim))
         stack.enter_context(mock.patch.object(market.bounded_http, "HTTPAdapter", adapter_to(exchange)))
         stack.enter_context(
-            mock.patch.object(updater.trainer, "_hold_all", lambda challenges, *_: map(train_challenger, challenges))
+            mock.patch.object(updater.trainer, "_train_all", lambda challenges, *_: map(train_challenger, challenges))
         )
         stack.enter_context(mock.patch.object(updater.challenger, "configure_logs"))
         yield
