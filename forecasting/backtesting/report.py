@@ -5,13 +5,15 @@ The charting library stands in the file itself, and the page forbids the browser
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import plotly.graph_objects as go
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from forecasting.backtesting.chart_data import Curves
@@ -41,18 +43,20 @@ def report_of(plan: Plan, results: Sequence[Result]) -> str:
         "overview": [_figure(_overview(tested)), _figure(_coverage(tested))],
         "tasks": [_task_charts(result) for result in tested],
     }
-    return _PAGE.format(
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html.j2").render(
         summary=_summary(plan, results),
-        table=_table(results),
-        options="".join(f"<option value='{i}'>{html.escape(str(result.task))}</option>" for i, result in enumerate(tested)),
-        charts=_in_script(json.dumps(charts)),
+        columns=SHOWN,
+        rows=[_row(result) for result in results],
+        tasks=[str(result.task) for result in tested],
+        charts=charts,
         library=get_plotlyjs(),
     )
 
 
-def _summary(plan: Plan, results: Sequence[Result]) -> str:
+def _summary(plan: Plan, results: Sequence[Result]) -> dict[str, object]:
     scores = [result.scores for result in results if result.scores is not None]
-    facts = {
+    return {
         "tasks tested": f"{len(scores)} of {len(results)}",
         "not worse than the baseline (ratio ≤ 1)": sum(score.ratio <= 1 for score in scores),
         f"better beyond noise (DM > {BETTER})": sum(score.dm > BETTER for score in scores),
@@ -60,25 +64,26 @@ def _summary(plan: Plan, results: Sequence[Result]) -> str:
         "tested until": _date(plan.test_until_ms) or "the end of the record",
         "trained anew": f"every {plan.refit}" if plan.refit else "never",
     }
-    return "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd></div>" for name, value in facts.items())
 
 
 def _date(time_ms: int | None) -> str:
     return "" if time_ms is None else datetime.fromtimestamp(time_ms / SECOND_MS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _table(results: Sequence[Result]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in SHOWN)
-    return f"<thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, results))}</tbody>"
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the table. With a `problem` its values only name the task."""
+
+    values: list[str]
+    problem: str
+    is_better: bool
 
 
-def _row(result: Result) -> str:
+def _row(result: Result) -> _Row:
     row = result.to_row() | _narrower(result)
-    if result.problem:
-        named = "".join(f"<td>{html.escape(str(row[name]))}</td>" for name in FIELDS[:6])
-        return f"<tr>{named}<td class='problem' colspan='{len(SHOWN) - 6}'>{html.escape(result.problem)}</td></tr>"
-    mark = " class='better'" if result.scores is not None and result.scores.dm > BETTER else ""
-    return f"<tr{mark}>{''.join(f'<td>{html.escape(_shown(row[name]))}</td>' for name in SHOWN)}</tr>"
+    columns = FIELDS[:6] if result.problem else SHOWN
+    is_better = not result.problem and result.scores is not None and result.scores.dm > BETTER
+    return _Row([_shown(row[name]) for name in columns], result.problem, is_better)
 
 
 def _narrower(result: Result) -> dict[str, float | None]:
@@ -173,55 +178,3 @@ def _curves(result: Result) -> Curves:
 
 def _dates(times: Sequence[int]) -> list[str]:
     return [datetime.fromtimestamp(time / SECOND_MS, UTC).isoformat() for time in times]
-
-
-def _in_script(text: str) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return text.replace("<", "\\u003c")
-
-
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Backtest</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #0f172a; background: #f8fafc; margin: 0 auto; padding: 24px;
- max-width: 1280px }}
-h1, h2 {{ font-weight: 600 }} h1 {{ font-size: 24px }} h2 {{ font-size: 18px; margin: 32px 0 12px }}
-dl {{ display: flex; flex-wrap: wrap; gap: 12px; margin: 0 }} dt {{ color: #64748b; font-size: 13px }}
-dd {{ margin: 0; font-size: 18px }}
-dl div, .chart, .scroll {{ background: white; border: 1px solid #e2e8f0; border-radius: 8px; padding: 10px 14px }}
-.grid {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 12px; margin-top: 12px }}
-.chart {{ padding: 4px; min-width: 0 }} .scroll {{ overflow-x: auto; padding: 0 }}
-table {{ border-collapse: collapse; font-size: 13px; width: 100% }}
-th, td {{ padding: 5px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid #e2e8f0 }}
-th:nth-child(-n+6), td:nth-child(-n+6) {{ text-align: left }} th {{ color: #64748b; font-weight: 500 }}
-tr.better td {{ background: #f0fdf4 }} td.problem {{ text-align: left; color: #b45309 }}
-select {{ font: inherit; padding: 6px 10px; border: 1px solid #cbd5e1; border-radius: 6px; background: white; max-width: 100% }}
-</style></head><body>
-<h1>Backtest</h1>
-<dl>{summary}</dl>
-<h2>Every task</h2>
-<p>Green: better than the baseline beyond noise. A dash: the figure does not exist.</p>
-<div class="scroll"><table>{table}</table></div>
-<h2>All tasks together</h2>
-<div class="chart" id="overview-0"></div>
-<div class="chart" id="overview-1" style="margin-top: 12px"></div>
-<h2>One task</h2>
-<select id="choice" aria-label="Cell">{options}</select>
-<div class="grid"><div class="chart" id="task-0"></div><div class="chart" id="task-1"></div>
-<div class="chart" id="task-2"></div><div class="chart" id="task-3"></div></div>
-<script type="application/json" id="charts">{charts}</script>
-<script>{library}</script>
-<script>
-const charts = JSON.parse(document.getElementById("charts").textContent);
-const draw = (place, figures) => figures.forEach((figure, i) =>
-  Plotly.react(place + "-" + i, figure.data, figure.layout, {{responsive: true, displaylogo: false}}));
-const choice = document.getElementById("choice");
-const show = () => charts.tasks.length && draw("task", charts.tasks[choice.value]);
-draw("overview", charts.overview);
-choice.addEventListener("change", show);
-show();
-</script></body></html>
-"""

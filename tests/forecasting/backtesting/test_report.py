@@ -67,6 +67,16 @@ def test_every_tested_task_has_its_charts(page: str) -> None:
     assert len(charts["overview"]) == 2
 
 
+def test_text_from_outside_is_never_markup() -> None:
+    nasty = Result(replace(TASK, token="<b>BTC"), 0.1, problem="</script><script>alert(1)</script>")
+    named = replace(result_of(walk_of(500)), task=replace(TASK, model="</script><i>"))
+    page = report_of(Plan(folders=()), [nasty, named]).replace(get_plotlyjs(), "")
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert page.count("<script") == page.count("</script>") == 3
+    assert "alert(1)" in page
+
+
 def test_equity_ends_at_the_skill(page: str) -> None:
     walk = walk_of(2_000)
     curves = curves_of(walk, "mse")
