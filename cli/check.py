@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.checks.finding import Finding, Look, State, look_at_all, ok
+from cli.checks.check_result import CheckResult, Probe, State, ok, run_all
 from cli.context import Place, find_node
 
 MARKS: Final = {
@@ -49,55 +49,55 @@ def check(
     with Console(stderr=True).status("looking at everything …"):
         found += _look(place, timeout)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+        typer.echo(json.dumps([asdict(result) for result in found], indent=2))
     else:
         _show(console, found)
     bad = {State.FAILED, State.NOT_YET} if strict else {State.FAILED}
-    raise typer.Exit(1 if any(finding.state in bad for finding in found) else 0)
+    raise typer.Exit(1 if any(result.state in bad for result in found) else 0)
 
 
-def _look(place: Place, seconds: float) -> list[Finding]:
-    looks: dict[str, Look] = {}
+def _look(place: Place, seconds: float) -> list[CheckResult]:
+    probes: dict[str, Probe] = {}
     skipped = []
     for names, room in ROOMS.items():
         try:
-            looks |= room(place)
+            probes |= room(place)
         except ModuleNotFoundError as error:
-            skipped.append(Finding(names, State.SKIPPED, f"{error.name} is not installed here"))
-    return [*look_at_all(looks, seconds), *skipped]
+            skipped.append(CheckResult(names, State.SKIPPED, f"{error.name} is not installed here"))
+    return [*run_all(probes, seconds), *skipped]
 
 
-def _storage(place: Place) -> dict[str, Look]:
-    from cli.checks.storage import looks
+def _storage(place: Place) -> dict[str, Probe]:
+    from cli.checks.storage import probes
 
-    return looks(place)
-
-
-def _market(place: Place) -> dict[str, Look]:
-    from cli.checks.market import looks
-
-    return looks(place)
+    return probes(place)
 
 
-def _models(place: Place) -> dict[str, Look]:
-    from cli.checks.models import looks
+def _market(place: Place) -> dict[str, Probe]:
+    from cli.checks.market import probes
 
-    return looks(place)
-
-
-def _processes(place: Place) -> dict[str, Look]:
-    from cli.checks.processes import looks
-
-    return looks(place)
+    return probes(place)
 
 
-def _chain(place: Place) -> dict[str, Look]:
-    from cli.checks.chain import looks
+def _models(place: Place) -> dict[str, Probe]:
+    from cli.checks.models import probes
 
-    return looks(place)
+    return probes(place)
 
 
-ROOMS: Final[dict[str, Callable[[Place], dict[str, Look]]]] = {
+def _processes(place: Place) -> dict[str, Probe]:
+    from cli.checks.processes import probes
+
+    return probes(place)
+
+
+def _chain(place: Place) -> dict[str, Probe]:
+    from cli.checks.chain import probes
+
+    return probes(place)
+
+
+ROOMS: Final[dict[str, Callable[[Place], dict[str, Probe]]]] = {
     "database and disk": _storage,
     "exchange, clock and pairs": _market,
     "model store": _models,
@@ -107,18 +107,18 @@ ROOMS: Final[dict[str, Callable[[Place], dict[str, Look]]]] = {
 """What is looked at by what may be missing here: a container has the packages of its own work alone."""
 
 
-def _show(console: Console, found: list[Finding]) -> None:
-    width = max(len(finding.name) for finding in found)
-    for finding in found:
-        mark, colour = MARKS[finding.state]
-        console.print(f"[{colour}]{mark}[/{colour}] {escape(finding.name):<{width}}  {escape(_said(finding))}", soft_wrap=True)
-        if finding.hint and finding.state is not State.OK:
-            console.print(f"  {'':<{width}}  [dim]→[/dim] {escape(finding.hint)}", soft_wrap=True)
-    failed, waiting = (sum(finding.state is state for finding in found) for state in (State.FAILED, State.NOT_YET))
+def _show(console: Console, found: list[CheckResult]) -> None:
+    width = max(len(result.name) for result in found)
+    for result in found:
+        mark, colour = MARKS[result.state]
+        console.print(f"[{colour}]{mark}[/{colour}] {escape(result.name):<{width}}  {escape(_said(result))}", soft_wrap=True)
+        if result.hint and result.state is not State.OK:
+            console.print(f"  {'':<{width}}  [dim]→[/dim] {escape(result.hint)}", soft_wrap=True)
+    failed, waiting = (sum(result.state is state for result in found) for state in (State.FAILED, State.NOT_YET))
     well = "Nothing is wrong" if not failed else f"{failed} to mend"
     console.print(f"\n{well}{f', {waiting} not there yet' if waiting else ''}.")
 
 
-def _said(finding: Finding) -> str:
-    state = "" if finding.state is State.OK else f"{finding.state}: "
-    return state + finding.detail
+def _said(result: CheckResult) -> str:
+    state = "" if result.state is State.OK else f"{result.state}: "
+    return state + result.detail

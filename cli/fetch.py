@@ -52,9 +52,9 @@ def fetch(
                 rows.append(row | {"problem": error.message})
                 continue
         row |= {"stored": done.stored, "have": done.have, "want": done.want, "holes": done.gaps}
-        if done.complaint is not None:
-            problems.append(done.complaint)
-            row["problem"] = done.complaint.message
+        if done.alert is not None:
+            problems.append(done.alert)
+            row["problem"] = done.alert.message
         rows.append(row)
     sources.close()
     if as_json:

@@ -55,7 +55,7 @@ class Refreshed:
     """How long ago the next candle closed after the newest that this source showed; since the beginning of history without any."""
 
     @property
-    def complaint(self) -> MarketError | None:
+    def alert(self) -> MarketError | None:
         """What is wrong although candles could be had: the newest are not among them. None if nothing is."""
         if self.overdue_ms < OVERDUE_MS:
             return None

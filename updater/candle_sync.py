@@ -86,7 +86,7 @@ class CandleKeeper:
         self._aged: set[Series] = set()
         """Those of which no source has the newest candles."""
         self._backfill_now = threading.Event()
-        self._complaints = _Complaints(clock)
+        self._alerts = _Alerts(clock)
 
     def configure(self, config: Config, topics: tuple[Topic, ...], served: Iterable[Series] = ()) -> None:
         """Follow these topics, and what their present champions read, from now on."""
@@ -154,13 +154,13 @@ class CandleKeeper:
             except UnknownSymbolError as error:
                 self._no_data(series, error)
             except RateLimitedError as error:
-                self._complain(series, error)
+                self._raise_alert(series, error)
                 return max(error.retry_after, 1.0)
             except MarketError as error:
-                self._complain(series, error)
+                self._raise_alert(series, error)
                 wait = wait or 0.0
         if wait is None:
-            self._complaints.all_well()
+            self._alerts.all_well()
         return wait
 
     def _fill(self, series: Series, reach: int, stop: threading.Event) -> bool:
@@ -177,7 +177,7 @@ class CandleKeeper:
             self._no_data(series, error)
             return True
         except MarketError as error:
-            self._complain(series, error)
+            self._raise_alert(series, error)
             if isinstance(error, RateLimitedError):
                 self._clock.wait(error.retry_after, stop)
             return False
@@ -214,14 +214,14 @@ class CandleKeeper:
 
     def _look_at_age(self, series: Series, done: Refreshed) -> None:
         """Complain, and let topics say so, if no source has the newest candles: an answer without them is no success."""
-        complaint = done.complaint
-        if complaint is not None:
-            self._complain(series, complaint)
+        alert = done.alert
+        if alert is not None:
+            self._raise_alert(series, alert)
             self._aged.add(series)
-            self._tell_topics(series, complaint.message)
+            self._tell_topics(series, alert.message)
         elif series in self._aged:
             self._aged.discard(series)
-            self._complaints.forget(series)
+            self._alerts.forget(series)
             self._tell_topics(series, "")
 
     def _tell_topics(self, series: Series, detail: str) -> None:
@@ -230,17 +230,17 @@ class CandleKeeper:
                 self._current.update(topic.task, detail=detail)
 
     def _no_data(self, series: Series, error: MarketError) -> None:
-        self._complain(series, error)
+        self._raise_alert(series, error)
         for topic in self._topics:
             if topic.task.symbol == series.symbol and topic.task.interval is series.interval:
                 self._current.update(topic.task, state=State.NO_DATA, detail=error.message)
 
-    def _complain(self, series: Series, error: MarketError) -> None:
+    def _raise_alert(self, series: Series, error: MarketError) -> None:
         self._metrics.market_errors.labels(error.code).inc()
-        self._complaints.say(series, error)
+        self._alerts.say(series, error)
 
 
-class _Complaints:
+class _Alerts:
     """The same trouble is said when it begins, then every ten minutes, and once when it is over."""
 
     def __init__(self, clock: Clock) -> None:

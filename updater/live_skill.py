@@ -42,7 +42,7 @@ FORMER: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SkillAlert:
     """A champion whose answers were too bad: why, and the former champion that would have done better, if one would have."""
 
     topic: Topic
@@ -58,7 +58,7 @@ class Reviewer:
         self._candles = candles
         self._models = models
 
-    def review(self, topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
+    def review(self, topic: Topic, section: UpdaterSection, now_ms: int) -> SkillAlert | None:
         """What is wrong with the topic's champion; None if nothing is, or too little is known."""
         if section.skill_floor is None:
             return None
@@ -69,15 +69,15 @@ class Reviewer:
         walk = self._answered(topic, pointer, section, now_ms) if pointer else None
         if pointer is None or walk is None:
             return None
-        complaint = _complaint(topic, walk, section)
-        if complaint is None:
+        alert = _find_alert(topic, walk, section)
+        if alert is None:
             return None
         better = self._better(topic, pointer, walk)
         if better is None:
-            return Finding(topic, complaint)
+            return SkillAlert(topic, alert)
         name, compared = better
         advantage = f"{name} would have lost less on {compared.n} of the same bars (DM {abs(compared.dm):+.2f})"
-        return Finding(topic, f"rolled back from {pointer.champion.version}: {complaint}; {advantage}", name)
+        return SkillAlert(topic, f"rolled back from {pointer.champion.version}: {alert}; {advantage}", name)
 
     def _answered(self, topic: Topic, pointer: Pointer, section: UpdaterSection, now_ms: int) -> ForecastSeries | None:
         """The champion's own answers of the window that ends with the newest known truth; None if they do not fill it."""
@@ -130,7 +130,7 @@ def _second_is_better(compared: Comparison) -> bool:
     return compared.first_loss > compared.second_loss and abs(compared.dm) > NOISE and compared.n_effective >= ENOUGH
 
 
-def _complaint(topic: Topic, walk: ForecastSeries, section: UpdaterSection) -> str | None:
+def _find_alert(topic: Topic, walk: ForecastSeries, section: UpdaterSection) -> str | None:
     """What is wrong with these answers, in words; None if they are not below the floor beyond noise."""
     own, of_baseline = walk.losses(topic.loss)
     floor = section.skill_floor or 0.0

@@ -32,7 +32,7 @@ class UpdaterMetrics:
             ["topic", "outcome"],
             registry=self.registry,
         )
-        self.remedies = Counter(
+        self.actions = Counter(
             "allora_updater_remedies_total",
             "What was done about live skill below the floor: retrained or rolled back.",
             ["topic", "remedy"],

@@ -28,7 +28,7 @@ from node.topics import Task, Topic
 from updater.challenge import Challenge, FailedTraining, TrainedChallenger
 from updater.champions import Champions
 from updater.disk_space import lack_of_room
-from updater.live_skill import Finding
+from updater.live_skill import SkillAlert
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 
@@ -42,7 +42,7 @@ MAX_DOUBLINGS = 5
 
 REVIEW_MS = 5 * MINUTE_MS
 """How often it is looked at how the champions' answers turned out."""
-Review = Callable[[Topic, UpdaterSection, int], Finding | None]
+Review = Callable[[Topic, UpdaterSection, int], SkillAlert | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Trainer:
         self._is_filled = is_filled
         self._review = review
         self._reviewed = Pause(clock)
-        self._complaints: dict[Task, str] = {}
+        self._alerts: dict[Task, str] = {}
         self._failed: dict[Task, Failure] = {}
         self._champions = Champions(store, clock)
         self._section = UpdaterSection()
@@ -115,25 +115,25 @@ class Trainer:
             return
         self._reviewed.begin(REVIEW_MS)
         now_ms = self._clock.now_ms()
-        self._complaints.clear()
+        self._alerts.clear()
         try:
             for topic in self._topics:
-                finding = self._review(topic, self._section, now_ms)
-                if finding is not None:
-                    self._act_on(finding, now_ms)
+                alert = self._review(topic, self._section, now_ms)
+                if alert is not None:
+                    self._act_on(alert, now_ms)
         except (SQLAlchemyError, ModelStoreError, ForecastError, OSError) as error:
             log.warning("live skill cannot be reviewed", error=error)
 
-    def _act_on(self, finding: Finding, now_ms: int) -> None:
+    def _act_on(self, alert: SkillAlert, now_ms: int) -> None:
         """Roll the champion back, or have a candidate trained unless one was in the last `skill_window`."""
-        topic, task = finding.topic, finding.topic.task
-        if finding.back_to is not None:
-            self._store.rollback(task, to=finding.back_to, reason=finding.reason)
-            self._metrics.remedies.labels(topic.id, "rolled back").inc()
-            self._current.update(task, detail=finding.reason)
-            log.warning("rolled back", topic=topic.id, model=str(task), version=finding.back_to, reason=finding.reason)
+        topic, task = alert.topic, alert.topic.task
+        if alert.back_to is not None:
+            self._store.rollback(task, to=alert.back_to, reason=alert.reason)
+            self._metrics.actions.labels(topic.id, "rolled back").inc()
+            self._current.update(task, detail=alert.reason)
+            log.warning("rolled back", topic=topic.id, model=str(task), version=alert.back_to, reason=alert.reason)
         elif self._age_of_newest(task, now_ms) >= self._section.skill_window.ms:
-            self._complaints[task] = finding.reason
+            self._alerts[task] = alert.reason
 
     def due(self) -> list[DueTraining]:
         """Topics to train now: without champion first, then those whose answers were bad or whose newest version is too old."""
@@ -144,8 +144,8 @@ class Trainer:
                 continue
             if not self._champions.has(topic.task):
                 missing.setdefault(topic.task, DueTraining(topic, "no champion"))
-            elif topic.task in self._complaints:
-                aged.setdefault(topic.task, DueTraining(topic, self._complaints[topic.task]))
+            elif topic.task in self._alerts:
+                aged.setdefault(topic.task, DueTraining(topic, self._alerts[topic.task]))
             elif self._age_of_newest(topic.task, self._clock.now_ms()) >= self._section.retrain_every.ms:
                 aged.setdefault(topic.task, DueTraining(topic, f"older than {self._section.retrain_every}"))
         return [*missing.values(), *aged.values()]
@@ -164,10 +164,10 @@ class Trainer:
         for item in due:
             self._current.update(item.topic.task, state=State.TRAINING, detail=item.reason)
             log.info("training", topic=item.topic.id, model=str(item.topic.task), reason=item.reason)
-            if item.topic.task in self._complaints:
-                self._metrics.remedies.labels(item.topic.id, "retrained").inc()
+            if item.topic.task in self._alerts:
+                self._metrics.actions.labels(item.topic.id, "retrained").inc()
         challenges = [self._describe_challenge(item.topic) for item in due]
-        self._complaints.clear()
+        self._alerts.clear()
         for result in _train_all(challenges, self._section.training_jobs, stop):
             if isinstance(result, FailedTraining):
                 self._fail(result)
@@ -185,7 +185,7 @@ class Trainer:
             history_ms=self._section.history_ms(topic.task.interval),
             max_epochs=self._section.max_epochs,
             now_ms=self._clock.now_ms(),
-            because=self._complaints.get(topic.task),
+            because=self._alerts.get(topic.task),
             log_level=self._settings.log_level,
             log_format=self._settings.log_format,
         )

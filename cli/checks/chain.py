@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.checks.check_result import CheckResult, Probe, State, failed, ok
 from cli.checks.network import beside_network
 from cli.context import Place
 from node.allo import UALLO_PER_ALLO
@@ -20,13 +20,13 @@ from worker.wallet import load_wallet, wallet_file
 FAUCET = "Ask the faucet for test tokens: https://faucet.testnet.allora.network"
 
 
-def looks(place: Place) -> dict[str, Look]:
+def probes(place: Place) -> dict[str, Probe]:
     """The wallet alone, and everything that one connection to the chain can tell."""
     logging.getLogger("allora_sdk").setLevel(logging.CRITICAL)
     return {"wallet": lambda: _wallet(place), "chain": lambda: asyncio.run(_chain(place))}
 
 
-def _wallet(place: Place) -> list[Finding]:
+def _wallet(place: Place) -> list[CheckResult]:
     path, wallet = wallet_file(place.settings, place.config), place.config.wallet
     if not wallet.submit_tx and not path.exists() and wallet.address_restore_mnemonic is None:
         return ok("wallet", "none, and none is needed: dry run")
@@ -42,7 +42,7 @@ def _address(place: Place) -> str | None:
         return None
 
 
-async def _chain(place: Place) -> list[Finding]:
+async def _chain(place: Place) -> list[CheckResult]:
     network, address = network_of(place.settings, place.config), _address(place)
     chain = Chain(network)
     try:
@@ -63,9 +63,9 @@ async def _chain(place: Place) -> list[Finding]:
         await chain.close()
 
 
-async def _balance(place: Place, chain: Chain, network: Network, address: str | None) -> list[Finding]:
+async def _balance(place: Place, chain: Chain, network: Network, address: str | None) -> list[CheckResult]:
     if address is None:
-        return [Finding("balance", State.SKIPPED, "there is no wallet")]
+        return [CheckResult("balance", State.SKIPPED, "there is no wallet")]
     balance = await chain.balance(address)
     said = f"{balance / UALLO_PER_ALLO:g} ALLO"
     if balance < LOW_BALANCE and place.config.wallet.submit_tx:
@@ -73,31 +73,31 @@ async def _balance(place: Place, chain: Chain, network: Network, address: str | 
     return ok("balance", said)
 
 
-async def _topic(chain: Chain, topic: Topic, address: str | None) -> tuple[Finding | None, bool]:
+async def _topic(chain: Chain, topic: Topic, address: str | None) -> tuple[CheckResult | None, bool]:
     """What is wrong with a topic, and whether the wallet is registered for it."""
     name, remove = f"topic {topic.id}", "Remove it from config.json, or correct its number."
     try:
         found = await chain.topic(topic.id)
         compare(topic, found)
         if not found.active:
-            return Finding(
+            return CheckResult(
                 name, State.FAILED, "the chain opens no windows for it now: it is not active", "It may come back; else remove it."
             ), False
         if address is not None and not await chain.may_submit(topic.id, address):
-            return Finding(name, State.FAILED, f"its creator has not admitted {address}", "Ask the topic's creator."), False
+            return CheckResult(name, State.FAILED, f"its creator has not admitted {address}", "Ask the topic's creator."), False
         return None, address is not None and await chain.is_registered(topic.id, address)
     except NotFound:
-        return Finding(name, State.FAILED, "is not on the chain", remove), False
+        return CheckResult(name, State.FAILED, "is not on the chain", remove), False
     except TopicDiffersError as error:
-        return Finding(name, State.FAILED, error.message, error.hint), False
+        return CheckResult(name, State.FAILED, error.message, error.hint), False
     except NodeError as error:
-        return Finding(name, State.FAILED, error.message, error.hint), False
+        return CheckResult(name, State.FAILED, error.message, error.hint), False
 
 
-def _registration(address: str | None, missing: list[str]) -> list[Finding]:
+def _registration(address: str | None, missing: list[str]) -> list[CheckResult]:
     if address is None:
-        return [Finding("registration", State.SKIPPED, "there is no wallet")]
+        return [CheckResult("registration", State.SKIPPED, "there is no wallet")]
     if missing:
         hint = "The worker registers by itself when it runs with submitTx and a balance."
-        return [Finding("registration", State.NOT_YET, f"not registered for topic {', '.join(missing)}", hint)]
+        return [CheckResult("registration", State.NOT_YET, f"not registered for topic {', '.join(missing)}", hint)]
     return ok("registration", "registered for every topic")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.checks.check_result import CheckResult, Probe, State, failed, ok
 from cli.context import Place
 from market.exchanges.exchange import Exchange
 from market.sources import open_sources
@@ -20,15 +20,15 @@ OTHER_VARIABLES: Final = {"binance": "EXCHANGE_URLS"}
 """Where a source's addresses stand, unless in a variable of its own name."""
 
 
-def looks(place: Place) -> dict[str, Look]:
+def probes(place: Place) -> dict[str, Probe]:
     """One look for each source in use, and one for the pairs of all topics."""
     clock = SystemClock()
     exchanges = open_sources(place.settings, clock, place.config.updater.sources).exchanges
-    found: dict[str, Look] = {f"exchange {each.name}": lambda each=each: _exchange(each, clock) for each in exchanges}  # type: ignore[misc]
+    found: dict[str, Probe] = {f"exchange {each.name}": lambda each=each: _exchange(each, clock) for each in exchanges}  # type: ignore[misc]
     return found | {"pairs": lambda: _pairs(exchanges, clock, sorted({topic.task.symbol for topic in place.topics}))}
 
 
-def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
+def _exchange(exchange: Exchange, clock: SystemClock) -> list[CheckResult]:
     name = f"exchange {exchange.name}"
     try:
         exchange.time_ms()  # opens the connection, so that what is measured next is the clock alone
@@ -48,14 +48,14 @@ def _exchange(exchange: Exchange, clock: SystemClock) -> list[Finding]:
     return found + _drift(exchange, drift_ms, trip_ms)
 
 
-def _drift(exchange: Exchange, drift_ms: int, trip_ms: int) -> list[Finding]:
+def _drift(exchange: Exchange, drift_ms: int, trip_ms: int) -> list[CheckResult]:
     said = f"{abs(drift_ms)} ms {'ahead of' if drift_ms >= 0 else 'behind'} {exchange.name}"
     if abs(drift_ms) - trip_ms / 2 > MAX_DRIFT_MS:
         return failed("clock", f"this machine's clock is {said}", "Let it be set by the network: sudo timedatectl set-ntp true")
     return ok("clock", said)
 
 
-def _pairs(exchanges: tuple[Exchange, ...], clock: SystemClock, symbols: list[str]) -> list[Finding]:
+def _pairs(exchanges: tuple[Exchange, ...], clock: SystemClock, symbols: list[str]) -> list[CheckResult]:
     unknown, problems = [], []
     end_ms = Interval.MINUTE.last_closed(clock.now_ms())
     for symbol in symbols:
@@ -68,7 +68,7 @@ def _pairs(exchanges: tuple[Exchange, ...], clock: SystemClock, symbols: list[st
         hint = "Remove their topics from config.json, or name another source under updater.sources."
         return failed("pairs", f"no source has {', '.join(unknown)}", hint)
     if problems:
-        return [Finding("pairs", State.SKIPPED, problems[0].message)]
+        return [CheckResult("pairs", State.SKIPPED, problems[0].message)]
     return ok("pairs", f"{', '.join(symbols)} are traded")
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from cli.checks.finding import Finding, State
+from cli.checks.check_result import CheckResult, State
 from node.clock import SystemClock
 from node.errors import NodeError
 from node.topics import Topic
@@ -24,8 +24,8 @@ HINT: Final = (
 )
 
 
-async def beside_network(chain: Chain, topics: Sequence[Topic], own: str | None, height: int) -> list[Finding]:
-    """A failure for every topic whose answer is beyond the others', and one finding for all that is well or cannot be compared."""
+async def beside_network(chain: Chain, topics: Sequence[Topic], own: str | None, height: int) -> list[CheckResult]:
+    """A failure for every topic whose answer is beyond the others', and one result for all that is well or cannot be compared."""
     client = InferenceClient.open()
     try:
         found = await asyncio.gather(*(_topic(chain, client, topic, own, height) for topic in topics))
@@ -35,11 +35,11 @@ async def beside_network(chain: Chain, topics: Sequence[Topic], own: str | None,
     for state in (State.OK, State.SKIPPED):
         said = [one.detail for one in found if one.state is state]
         if said:
-            return [*failed, Finding(NAME, state, "; ".join(said))]
+            return [*failed, CheckResult(NAME, state, "; ".join(said))]
     return failed
 
 
-async def _topic(chain: Chain, client: InferenceClient, topic: Topic, own: str | None, height: int) -> Finding:
+async def _topic(chain: Chain, client: InferenceClient, topic: Topic, own: str | None, height: int) -> CheckResult:
     name = f"topic {topic.id}"
     try:
         on_chain = await chain.topic(topic.id)
@@ -47,14 +47,14 @@ async def _topic(chain: Chain, client: InferenceClient, topic: Topic, own: str |
         epoch, window = (convert(length, unit, Unit.BLOCKS, USUAL_SECONDS) for length in (on_chain.epoch, on_chain.window))
         said = said_by_others(await chain.network_inferences(topic.id), own, height, epoch=epoch, window=window)
         if said.unknown:
-            return Finding(NAME, State.SKIPPED, f"{name}: {said.unknown}")
+            return CheckResult(NAME, State.SKIPPED, f"{name}: {said.unknown}")
         question = Question(topic.endpoint, height, SystemClock().now_ms(), rehearsal=True)
         value = await client.ask(question, asyncio.get_running_loop().time() + ANSWER_SECONDS, 1.0)
     except NotFound:
-        return Finding(NAME, State.SKIPPED, f"{name}: is not on the chain")
+        return CheckResult(NAME, State.SKIPPED, f"{name}: is not on the chain")
     except NodeError as error:
-        return Finding(NAME, State.SKIPPED, f"{name}: {error.message}")
+        return CheckResult(NAME, State.SKIPPED, f"{name}: {error.message}")
     found = compare(topic.task, value, said.values)
     if found.beyond:
-        return Finding(f"{name} {NAME}", State.FAILED, str(found), HINT)
-    return Finding(NAME, State.OK, f"{name}: {found}")
+        return CheckResult(f"{name} {NAME}", State.FAILED, str(found), HINT)
+    return CheckResult(NAME, State.OK, f"{name}: {found}")

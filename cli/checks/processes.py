@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.checks.check_result import CheckResult, Probe, State, failed, ok
 from cli.context import Place
 from cli.process_api import addresses, ask_json
 from node.health import READY_PATH
@@ -11,15 +11,15 @@ START = "Start the node: make run, or docker compose up"
 SECONDS = 5.0
 
 
-def looks(place: Place) -> dict[str, Look]:
+def probes(place: Place) -> dict[str, Probe]:
     """One look for each process."""
     return {name: lambda name=name, url=url: _process(name, url) for name, url in addresses(place).items()}  # type: ignore[misc]
 
 
-def _process(name: str, url: str) -> list[Finding]:
+def _process(name: str, url: str) -> list[CheckResult]:
     answer = ask_json(url + READY_PATH, SECONDS)
     if answer is None:
-        return [Finding(name, State.NOT_YET, f"nobody answers at {url}", START)]
+        return [CheckResult(name, State.NOT_YET, f"nobody answers at {url}", START)]
     status, body = answer
     checks = body.get("checks") if isinstance(body, dict) else None
     if not isinstance(checks, list):
@@ -28,6 +28,6 @@ def _process(name: str, url: str) -> list[Finding]:
         return ok(name, "ready")
     bad = [check for check in checks if not check["ok"]]
     return [
-        Finding(f"{name}: {check['name']}", State.FAILED, check["detail"], check["hint"] or f"The log of {name} says more.")
+        CheckResult(f"{name}: {check['name']}", State.FAILED, check["detail"], check["hint"] or f"The log of {name} says more.")
         for check in bad
     ]

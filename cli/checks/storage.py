@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.checks.finding import Finding, Look, State, failed, ok
+from cli.checks.check_result import CheckResult, Probe, State, failed, ok
 from cli.context import Place
 from node.database import open_database
 
@@ -18,16 +18,16 @@ LEAST_FREE_BYTES = 1 << 30
 GIGABYTE = 10**9
 
 
-def looks(place: Place) -> dict[str, Look]:
+def probes(place: Place) -> dict[str, Probe]:
     """What lies on this machine."""
     return {"database": lambda: _database(place), "disk": lambda: _disk(place)}
 
 
-def _database(place: Place) -> list[Finding]:
+def _database(place: Place) -> list[CheckResult]:
     url = place.settings.database_url
     file = place.settings.folders.get("data") and Path(url.partition(":///")[2])
     if file and not file.exists():
-        return [Finding("database", State.NOT_YET, f"{file} is not there", "The updater makes it when it starts.")]
+        return [CheckResult("database", State.NOT_YET, f"{file} is not there", "The updater makes it when it starts.")]
     engine = open_database(url)
     shown = engine.url.render_as_string(hide_password=True)
     try:
@@ -41,7 +41,7 @@ def _database(place: Place) -> list[Finding]:
     return ok("database", f"{shown}, {file.stat().st_size / 1e6:.0f} MB" if file else shown)
 
 
-def _disk(place: Place) -> list[Finding]:
+def _disk(place: Place) -> list[CheckResult]:
     found = []
     for name, folder in place.settings.folders.items():
         there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), Path("/"))

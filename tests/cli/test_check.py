@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from pytest_httpserver import HTTPServer
 
 from cli.check import check
-from cli.checks.finding import Finding, State, look_at_all, ok
+from cli.checks.check_result import CheckResult, State, ok, run_all
 from market.candle_store import CandleStore
 from model_store.store import ModelStore
 from node.clock import Clock, ManualClock, SystemClock
@@ -65,7 +65,7 @@ class Surroundings:
         said = self.capsys.readouterr().out
         # Before it lie lines of log that the test's own work has written.
         found = json.loads(said[said.index("[\n") :])
-        return ended.value.exit_code, {finding["name"]: finding for finding in found}
+        return ended.value.exit_code, {result["name"]: result for result in found}
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_before_the_first_start_nothing_is_wrong_and_what_is_missing_is_not_ther
     node.environment |= {"EXCHANGE_URLS": exchange} | run_chain(3).environment
     code, found = node.check()
     assert code == 0, found
-    states = {name: finding["state"] for name, finding in found.items()}
+    states = {name: result["state"] for name, result in found.items()}
     well = ("config", "exchange binance", "clock", "pairs", "wallet", "chain", "topics")
     assert {states[name] for name in well} == {"ok"}
     assert {states[name] for name in ("database", "model store", "updater", "inference", "worker")} == {"not yet"}
@@ -98,7 +98,7 @@ def test_with_nothing_reachable_every_failure_has_its_mend(node: Surroundings) -
     code, found = node.check()
     assert code == 1
     assert {name for name in found if found[name]["state"] == "failed"} >= {"exchange binance", "wallet", "chain"}
-    assert all(finding["hint"] for finding in found.values() if finding["state"] in {"failed", "not yet"})
+    assert all(result["hint"] for result in found.values() if result["state"] in {"failed", "not yet"})
     assert "EXCHANGE_URLS" in found["exchange binance"]["hint"]
     assert "wallet new" in found["wallet"]["hint"]
 
@@ -157,7 +157,9 @@ def test_an_answer_in_another_unit_than_the_others_is_found(
 
 
 def test_a_damaged_champion_and_a_database_that_is_none_are_found(node: Surroundings) -> None:
-    CandleStore(open_database(node.environment["DATABASE_URL"]))
+    engine = open_database(node.environment["DATABASE_URL"])
+    CandleStore(engine)
+    engine.dispose()  # or its journal would mend what is damaged below
     store = ModelStore(node.folder / "models", SystemClock())
     version = store.publish(BTC, graph=tiny_graph(0.1), weights=b"w", metadata=tiny_metadata(BTC, 0.1)).version
     store.promote(BTC, version, "better")
@@ -194,7 +196,7 @@ def test_what_is_not_installed_is_skipped_and_the_rest_is_looked_at(node: Surrou
         text=True,
         check=False,
     )
-    found = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    found = {result["name"]: result for result in json.loads(done.stdout)}
     assert found["model store"]["state"] == found["wallet, chain and balance"]["state"] == "skipped"
     assert "onnxruntime" in found["model store"]["detail"]
     assert "disk: models" in found
@@ -203,14 +205,14 @@ def test_what_is_not_installed_is_skipped_and_the_rest_is_looked_at(node: Surrou
 def test_looks_run_at_the_same_time_and_one_that_hangs_is_a_failure_of_its_own() -> None:
     both = threading.Barrier(2, timeout=10)
 
-    def meets(name: str) -> list[Finding]:
+    def meets(name: str) -> list[CheckResult]:
         both.wait()
         return ok(name)
 
-    def hangs() -> list[Finding]:
+    def hangs() -> list[CheckResult]:
         threading.Event().wait(30)
         return []
 
-    looks = {"one": lambda: meets("one"), "hanging": hangs, "two": lambda: meets("two")}
-    states = {finding.name: finding.state for finding in look_at_all(looks, 1.0)}
+    probes = {"one": lambda: meets("one"), "hanging": hangs, "two": lambda: meets("two")}
+    states = {result.name: result.state for result in run_all(probes, 1.0)}
     assert states == {"one": State.OK, "hanging": State.FAILED, "two": State.OK}

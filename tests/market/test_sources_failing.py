@@ -73,8 +73,8 @@ def test_where_no_source_has_new_candles_that_is_a_complaint_and_no_source_is_to
     for _ in range(2):
         done = world.sources.refresh(world.store, SYMBOL, MINUTE, 180 * STEP)
         assert done.overdue_ms == 2 * 3_600_000 - STEP
-        assert done.complaint is not None
-        assert SYMBOL in done.complaint.message
+        assert done.alert is not None
+        assert SYMBOL in done.alert.message
         world.clock.advance(0.001)
         done = world.sources.refresh(world.store, SYMBOL, MINUTE, 180 * STEP)
         world.clock.set_ahead(-0.001)

@@ -61,8 +61,8 @@ def test_a_champion_promoted_while_the_clock_was_ahead_is_judged_at_once(tmp_pat
     served.promote(WRONG)
     served.clock.set_ahead(-86_400)
     served.serve(3)
-    finding = served.reviewer.review(TOPIC, SECTION, served.clock.now_ms())
-    assert finding is not None
+    alert = served.reviewer.review(TOPIC, SECTION, served.clock.now_ms())
+    assert alert is not None
 
 
 @pytest.mark.parametrize("ahead", AHEAD)

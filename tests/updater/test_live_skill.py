@@ -19,7 +19,7 @@ from node.durations import HOUR_MS, MINUTE_MS, Duration
 from node.topics import Target, Task, Topic
 from tests.support.tiny_models import tiny_graph, tiny_metadata, tiny_signature
 from tests.support.updater_stand_ins import candles
-from updater.live_skill import Finding, Reviewer
+from updater.live_skill import Reviewer, SkillAlert
 
 TASK = Task("BTC", Target.LOG_RETURN, Duration.parse("5m"))
 TOPIC = Topic(900, TASK, "birnn", "mse", None, "")
@@ -63,7 +63,7 @@ class Served:
         )
         self.clock.advance((end_ms + TASK.horizon.ms + MINUTE_MS - start_ms) / 1_000)
 
-    def review(self, section: UpdaterSection = SECTION) -> Finding | None:
+    def review(self, section: UpdaterSection = SECTION) -> SkillAlert | None:
         return self.reviewer.review(TOPIC, section, self.clock.now_ms())
 
 
@@ -82,11 +82,11 @@ def test_a_topic_without_champion_or_answers_is_left_alone(served: Served) -> No
 def test_answers_worse_than_the_baseline_beyond_noise_call_for_a_training(served: Served) -> None:
     served.promote(WRONG)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to is None
-    assert finding.reason.startswith("live skill -")
-    assert "over 2h is below 0 on 120 answers (DM -" in finding.reason
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to is None
+    assert alert.reason.startswith("live skill -")
+    assert "over 2h is below 0 on 120 answers (DM -" in alert.reason
 
 
 def test_answers_worse_only_within_noise_change_nothing(served: Served) -> None:
@@ -133,11 +133,11 @@ def test_a_former_champion_that_would_have_done_better_is_named(served: Served) 
     served.clock.advance(60)
     champion = served.promote(WRONG)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to == former
-    assert finding.reason.startswith(f"rolled back from {champion}: live skill -")
-    assert f"{former} would have lost less on 120 of the same bars (DM +" in finding.reason
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to == former
+    assert alert.reason.startswith(f"rolled back from {champion}: live skill -")
+    assert f"{former} would have lost less on 120 of the same bars (DM +" in alert.reason
 
 
 def test_the_best_of_the_former_champions_is_named(served: Served) -> None:
@@ -146,9 +146,9 @@ def test_the_best_of_the_former_champions_is_named(served: Served) -> None:
         served.clock.advance(60)
         served.promote(answer)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to == best
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to == best
 
 
 def test_a_former_champion_that_is_no_better_stays_away(served: Served) -> None:
@@ -156,9 +156,9 @@ def test_a_former_champion_that_is_no_better_stays_away(served: Served) -> None:
     served.clock.advance(60)
     served.promote(WRONG)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to is None
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to is None
 
 
 def test_a_former_champion_that_has_learned_from_these_bars_is_no_witness(served: Served) -> None:
@@ -166,9 +166,9 @@ def test_a_former_champion_that_has_learned_from_these_bars_is_no_witness(served
     served.clock.advance(60)
     served.promote(WRONG)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to is None
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to is None
 
 
 def test_a_damaged_former_champion_is_passed_over(served: Served) -> None:
@@ -177,9 +177,9 @@ def test_a_damaged_former_champion_is_passed_over(served: Served) -> None:
     served.promote(WRONG)
     served.serve(3)
     next(served.models.root.rglob(f"{former}/model.onnx")).write_bytes(b"damaged")
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to is None
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to is None
 
 
 def test_the_floor_is_the_operators_to_choose(served: Served) -> None:
@@ -201,11 +201,11 @@ def test_after_a_rollback_nothing_happens_until_there_is_new_evidence(served: Se
         served.clock.advance(60)
         served.promote(answer)
     served.serve(3)
-    finding = served.review()
-    assert finding is not None
-    assert finding.back_to is not None
-    served.models.rollback(TASK, to=finding.back_to, reason=finding.reason)
-    assert served.models.champion_version(TASK) == finding.back_to
+    alert = served.review()
+    assert alert is not None
+    assert alert.back_to is not None
+    served.models.rollback(TASK, to=alert.back_to, reason=alert.reason)
+    assert served.models.champion_version(TASK) == alert.back_to
     assert served.review() is None
     served.serve(3)
     assert served.review() is None

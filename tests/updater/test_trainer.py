@@ -29,7 +29,7 @@ from updater import trainer as trainer_module
 from updater.challenge import Challenge, FailedTraining, TrainedChallenger
 from updater.challenger import train_challenger
 from updater.disk_space import TRAINING_NEEDS_BYTES
-from updater.live_skill import Finding, Reviewer
+from updater.live_skill import Reviewer, SkillAlert
 from updater.metrics import UpdaterMetrics
 from updater.progress import ProgressBoard, State
 from updater.trainer import RETRY_MS, REVIEW_MS, Trainer
@@ -59,13 +59,13 @@ class Workshop:
         self.current.follow(self.topics)
         self.metrics = UpdaterMetrics()
         self.filled = True
-        self.finding: Finding | None = None
+        self.alert: SkillAlert | None = None
         self.reviewer = Reviewer(Ledger(engine), store, self.models)
         self.trainer = self.restarted()
 
-    def review(self, topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
+    def review(self, topic: Topic, section: UpdaterSection, now_ms: int) -> SkillAlert | None:
         """By the ledger of this workshop, or what a test has put in its place."""
-        return self.finding or self.reviewer.review(topic, section, now_ms)
+        return self.alert or self.reviewer.review(topic, section, now_ms)
 
     def restarted(self) -> Trainer:
         """A new trainer over the same disk."""
@@ -76,10 +76,10 @@ class Workshop:
     def due(self) -> list[int]:
         return [item.topic.id for item in self.trainer.due()]
 
-    def remedies(self, topic: int) -> dict[str, float]:
+    def actions(self, topic: int) -> dict[str, float]:
         return {
             sample.labels["remedy"]: sample.value
-            for metric in self.metrics.remedies.collect()
+            for metric in self.metrics.actions.collect()
             for sample in metric.samples
             if sample.name.endswith("_total") and sample.labels["topic"] == str(topic)
         }
@@ -174,7 +174,7 @@ def test_a_candidate_without_skill_answers_exactly_the_baseline(tmp_path: Path) 
 def test_a_topic_whose_answers_were_bad_is_trained_before_its_time_and_the_manifest_says_why(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, 1)
     shop.trainer.train(shop.trainer.due(), threading.Event())
-    shop.finding = Finding(shop.topics[0], "live skill -0.1 is below 0")
+    shop.alert = SkillAlert(shop.topics[0], "live skill -0.1 is below 0")
     shop.clock.advance(shop.config.updater.skill_window.seconds - 1)
     shop.trainer.review_safely()
     assert shop.due() == []
@@ -186,7 +186,7 @@ def test_a_topic_whose_answers_were_bad_is_trained_before_its_time_and_the_manif
     shop.trainer.train([due], threading.Event())
     newest = shop.models.history(shop.topics[0].task)[0]
     assert newest.gate.reason.endswith("; trained because live skill -0.1 is below 0")
-    assert shop.remedies(1) == {"retrained": 1}
+    assert shop.actions(1) == {"retrained": 1}
     shop.clock.advance(REVIEW_MS / 1_000)
     shop.trainer.review_safely()
     assert shop.due() == []
@@ -206,7 +206,7 @@ def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere
     shop.models.promote(task, second, "promoted: newer")
 
     reason = f"rolled back from {second}: live skill -0.1 is below 0"
-    shop.finding = Finding(shop.topics[0], reason, back_to=first)
+    shop.alert = SkillAlert(shop.topics[0], reason, back_to=first)
     with capture_logs() as logs:
         shop.trainer.review_safely()
     pointer = shop.models.pointer(task)
@@ -214,14 +214,14 @@ def test_a_former_champion_that_was_better_is_put_back_and_it_is_said_everywhere
     assert (pointer.champion.version, pointer.reason) == (first, reason)
     assert shop.current.of(task).detail == reason
     assert ("rolled back", reason) in [(entry["event"], entry["reason"]) for entry in logs]
-    assert shop.remedies(1) == {"rolled back": 1}
+    assert shop.actions(1) == {"rolled back": 1}
     assert shop.due() == []
 
 
 def test_a_ledger_that_cannot_be_read_stops_no_training(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, 1)
 
-    def broken(topic: Topic, section: UpdaterSection, now_ms: int) -> Finding | None:
+    def broken(topic: Topic, section: UpdaterSection, now_ms: int) -> SkillAlert | None:
         raise OperationalError("SELECT", {}, Exception("database is locked"))
 
     trainer = Trainer(shop.settings, shop.models, shop.clock, shop.current, shop.metrics, lambda _: True, broken)

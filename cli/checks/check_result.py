@@ -21,7 +21,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """A named check, what was found, and what mends it."""
 
     name: str
@@ -30,28 +30,28 @@ class Finding:
     hint: str = ""
 
 
-Look = Callable[[], list[Finding]]
+Probe = Callable[[], list[CheckResult]]
 
 
-def ok(name: str, detail: str = "") -> list[Finding]:
+def ok(name: str, detail: str = "") -> list[CheckResult]:
     """The whole result of a look that found everything well."""
-    return [Finding(name, State.OK, detail)]
+    return [CheckResult(name, State.OK, detail)]
 
 
-def failed(name: str, detail: str, hint: str) -> list[Finding]:
+def failed(name: str, detail: str, hint: str) -> list[CheckResult]:
     """The whole result of a look that found a fault."""
-    return [Finding(name, State.FAILED, detail, hint)]
+    return [CheckResult(name, State.FAILED, detail, hint)]
 
 
-def look_at_all(looks: Mapping[str, Look], seconds: float) -> Iterator[Finding]:
-    """Everything that is found, in the order of `looks`, all of which begin at once; one that takes longer has failed."""
-    found: dict[str, list[Finding]] = {}
+def run_all(probes: Mapping[str, Probe], seconds: float) -> Iterator[CheckResult]:
+    """Everything that is found, in the order of `probes`, all of which begin at once; one that takes longer has failed."""
+    found: dict[str, list[CheckResult]] = {}
 
-    def run(name: str, look: Look) -> None:
+    def run(name: str, look: Probe) -> None:
         found[name] = _safely(name, look)
 
     # Daemons, so that one that hangs does not keep the command from ending.
-    threads = {name: threading.Thread(target=run, args=(name, look), daemon=True) for name, look in looks.items()}
+    threads = {name: threading.Thread(target=run, args=(name, look), daemon=True) for name, look in probes.items()}
     deadline = time.monotonic() + seconds
     for thread in threads.values():
         thread.start()
@@ -63,7 +63,7 @@ def look_at_all(looks: Mapping[str, Look], seconds: float) -> Iterator[Finding]:
         yield from found.get(name, late)
 
 
-def _safely(name: str, look: Look) -> list[Finding]:
+def _safely(name: str, look: Probe) -> list[CheckResult]:
     try:
         return look()
     except NodeError as error:
