@@ -27,8 +27,8 @@ from simulator.chain.others import OtherWorkers
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.cli.test_command import allora_node
 from tests.support.exchange_server import running_exchange
+from tests.support.ports import free_port
 from tests.support.tiny_models import BTC, tiny_graph, tiny_metadata
-from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain, wait_until
 
 RunChain = Callable[..., RunningChain]

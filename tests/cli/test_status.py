@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 
 from node.health import Check, StatusServer
 from tests.cli.test_command import allora_node
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 from worker.metrics import Metrics
 from worker.outcomes import ACCEPTED, Outcome
 from worker.unit_guard import Comparison

@@ -10,7 +10,7 @@ import pytest
 
 from node.terminal import write_plain_where_needed
 from tests.cli.test_command import allora_node
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from node.environment import load_settings
 from node.errors import ConfigError
 from tests.support.errors import error_text
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 
 from node.parent_watchdog import ENDS_WITH
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port, wait_for_status
+from tests.support.ports import free_port
+from tests.updater.test_process import wait_for_status
 
 UPDATER = """
 import threading

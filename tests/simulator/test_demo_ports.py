@@ -12,7 +12,7 @@ from node.environment import Settings
 from simulator.demo import choose_ports
 from simulator.demo_environment import USUAL, environment
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 
 
 def settings(*ports: int) -> Settings:

@@ -33,6 +33,7 @@ from simulator.exchange.failures import NAMES, Failures
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.support.exchange_server import running_exchange
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 NOW_MS = 1_750_000_020_000
 MINUTE = Interval.MINUTE
@@ -177,13 +178,6 @@ def test_a_second_base_serves_while_the_first_fails(world: World) -> None:
 def start(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "simulator.exchange", *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_command_serves_fails_as_told_and_ends_on_sigterm() -> None:

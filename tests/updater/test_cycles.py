@@ -16,7 +16,7 @@ from node.environment import Settings
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.support.exchange_server import running_exchange
 from tests.support.held import held_by_cycles
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 
 
 def update_once(settings: Settings) -> None:

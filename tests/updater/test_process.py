@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -34,16 +33,11 @@ from node.environment import Settings
 from node.errors import ConfigError, NodeError
 from node.health import StatusServer
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.updater_stand_ins import MemoryExchange
 from updater.candle_sync import CandleKeeper
 from updater.progress import UNCHANGED_MS, ProgressBoard
 from updater.service import Updater
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

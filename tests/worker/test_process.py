@@ -17,7 +17,7 @@ import requests
 from pytest_httpserver import HTTPServer
 
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 from tests.worker.conftest import RunningChain, RunningWorker, wait_until
 
 RunChain = Callable[..., RunningChain]

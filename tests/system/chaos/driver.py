@@ -27,8 +27,8 @@ from node.clock import SystemClock
 from node.config import load_config
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.system.chaos.invariants import Witness, check_answer, require
-from tests.updater.test_process import free_port
 
 PROCESSES: Final = ("updater", "inference")
 VICTIMS: Final = ("updater", "updater", "training", "inference", "serving", "everything")

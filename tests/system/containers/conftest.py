@@ -19,7 +19,7 @@ import requests
 from mnemonic import Mnemonic
 
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 
 SERVICES = ("inference", "gateway", "worker", "updater")
 SIMULATORS = ("exchange", "chain")

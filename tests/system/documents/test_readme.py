@@ -25,8 +25,8 @@ from simulator.demo import Line, show
 from simulator.exchange.synthetic import SyntheticMarket
 from tests.support.exchange_server import running_exchange
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.system.documents.test_names import code
-from tests.updater.test_process import free_port
 from tests.worker.conftest import RunningChain, measure, run_chain
 
 __all__ = ["measure", "run_chain"]

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from simulator.chain.others import OtherWorkers, exchange_prices
 from simulator.demo_environment import make_wallet
 from tests.support.paths import ROOT
-from tests.updater.test_process import free_port
+from tests.support.ports import free_port
 from tests.worker.conftest import RunningChain
 
 TOPICS = (1, 37)
