@@ -46,6 +46,7 @@ COPY market ./market
 COPY forecasting ./forecasting
 COPY model_store ./model_store
 COPY inference ./inference
+RUN ["python", "-c", "from inference.application import ROUTES; from inference.routes import openapi as o; o.BUILT.write_bytes(o.write_document(ROUTES))"]
 # Large arrays go back to the machine when they are done with, and docstrings stay on the disk: a quarter of the memory of a node with
 # six topics.
 ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 PYTHONOPTIMIZE=2

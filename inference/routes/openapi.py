@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Response
@@ -19,12 +20,16 @@ from inference.http.limits import NEVER_TURNED_AWAY
 from inference.routes.context import Context
 from inference.routes.route import JSON, Route
 from inference.routes.schemas import ErrorAnswer
+from node.errors import AnswerError, BadParameterError, NotReadyError, UnknownTokenError, UnknownTopicError
 from node.version import VERSION
 
 ABOUT: Final = (
     "The newest forecasts of an Allora worker node, and how it is doing. Everything is read with GET or HEAD; other methods are "
     "answered 405. Every error is JSON of one form. JSON has an ETag: who sends it back gets 304 while nothing has changed."
 )
+BUILT: Final = Path(__file__).with_suffix(".json")
+"""Written when the image is built: types describe themselves by docstrings, which its processes, run with -OO, do not have."""
+
 Schemas = Mapping[Any, dict[str, Any]]
 
 
@@ -38,9 +43,20 @@ class StrictSchema(GenerateJsonSchema):
         return super().typed_dict_schema(schema) | {"additionalProperties": False}
 
 
+MEANINGS: Final[Mapping[type[AnswerError], str]] = {
+    BadParameterError: "A query parameter that cannot be read.",
+    UnknownTokenError: "No topic in config.json has this token.",
+    UnknownTopicError: "No topic in config.json has this number and token.",
+    NotReadyError: "No verified model, or no fresh candle.",
+}
+"""What each error says of itself: not its docstring, for Python run with -OO has none."""
+
+
 @cache
 def write_document(routes: tuple[Route, ...]) -> bytes:
-    """The document as it is sent."""
+    """The document as it is sent: the one that the image was built with, or made now."""
+    if BUILT.exists():
+        return BUILT.read_bytes()
     return (json.dumps(describe_routes(routes), ensure_ascii=False, indent=1) + "\n").encode()
 
 
@@ -109,7 +125,7 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     if not route.path.startswith(NEVER_TURNED_AWAY):
         codes.setdefault(503, {}).setdefault("busy", "More is asked than can be answered.")
     for error in route.errors:
-        codes.setdefault(error.status, {})[error.code] = (error.__doc__ or "").splitlines()[0]
+        codes.setdefault(error.status, {})[error.code] = MEANINGS[error]
     found |= {str(status): _refusal(meanings, schemas[ErrorAnswer]) for status, meanings in codes.items()}
     if 503 in codes:
         seconds = {"description": "Seconds until asking again makes sense.", "schema": {"type": "integer", "minimum": 1}}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -287,3 +289,11 @@ def test_what_is_not_described_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(schemathesis.core.failures.FailureGroup, match="Undocumented status code"):
         case.call_and_validate()
     node.engine.dispose()
+
+
+def test_it_is_written_without_docstrings_too() -> None:
+    """As processes of the image are run."""
+    code = "from inference.application import ROUTES; from inference.routes import openapi; print(openapi.write_document(ROUTES).decode())"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["paths"].keys() == DOCUMENT["paths"].keys()

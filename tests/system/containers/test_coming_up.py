@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from inference.application import ROUTES
+from inference.routes.openapi import describe_routes
 from tests.system.containers.conftest import SERVICES, SIMULATORS, Node, wait_for
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
@@ -47,6 +49,10 @@ def test_the_published_port_gives_a_bare_decimal_for_every_topic(running: Node) 
         assert re.fullmatch(r"-?\d+(\.\d+)?", response.text)
         assert Decimal(response.text).is_finite()
     assert running.get("/health/ready").json()["status"] == "ready"
+
+
+def test_the_routes_are_described_in_the_image_as_they_are_here(running: Node) -> None:
+    assert running.get("/openapi.json").json() == describe_routes(ROUTES)
 
 
 def test_the_chain_accepts_a_submission_for_every_topic(running: Node) -> None:
