@@ -138,7 +138,7 @@ def test_without_the_demo_the_same_project_is_the_real_node_with_data_of_its_own
         running.up()
         for service in SERVICES:
             wait_for(lambda service=service: running.is_healthy(service), 60, f"{service} healthy")
-        settings = "__import__('node.environment').settings.load_settings()"
+        settings = "__import__('node.environment').environment.load_settings()"
         assert "binance" in running.python("updater", f"{settings}.exchange_urls")
         assert running.python("updater", f"[{settings}.database_url, str({settings}.model_store)]") == [
             "sqlite:////data/node.db",
